@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+// FileSystem and File: every system call that the broker makes on its disks, and what a crash leaves.
+// This text is the specification of the simulated disk (tests/sim) and what src/io must live up to.
+//
+// THE CRASH CONTRACT
+//  1. Process death (kill -9): every completed operation stays. An operation in flight may have happened
+//     wholly, in part (a write: any prefix of its pieces, or any subset of its 512-byte sectors), or not.
+//  2. Power cut: of data written since the last completed sync of that file, any subset of 512-byte
+//     sectors survives, each whole or not at all; what did not survive reads as before, or as zeros
+//     where the file had no data. The file's size is independent of its data: it may be anything between the
+//     size at the last sync and the largest size since. A power cut during a call freezes the disk there.
+//  3. Names: of the creates, renames and unlinks in a directory since its last sync_directory (or sync_all),
+//     any subset survives, applied in their order. So: a new file needs its own sync AND its directory's sync; a rename
+//     is atomic (old or new, never both gone) but not durable before sync_directory.
+//  4. `sync` makes durable what *completed before sync began*, data and size. A write that runs beside
+//     a sync is not covered by it. `sync_all(directory)` is the same for every file and directory of
+//     that file system; it reports no write error of another file.
+//  5. A failed sync: the dirty data it would have covered is gone (reads may still show it until the power cut) and the
+//     NEXT SYNC SUCCEEDS although the data is lost. So nothing in doubt may be acknowledged after one.
+//  6. A write may fail with no_space or io_error, having written any prefix. `allocate` reserves blocks
+//     and reads as zeros; a write inside allocated space does not fail with no_space.
+//  7. Direct files (OpenOptions::direct): position, length and memory of reads and writes are multiples
+//     of `kDirectAlignment`; anything else fails with invalid_argument. A file system without O_DIRECT
+//     opens the file buffered; File::is_direct tells.
+//  8. Storage may corrupt: bit flips and misdirected writes happen; only checksums find them.
+//  9. Operations on one File started in order may complete in any order and overlap; whoever needs an
+//     order awaits. Reading what a pending write covers gives old or new bytes, per sector.
+//
+// Paths are plain strings, '/' separated. Errors: not_found, already_exists, no_space, io_error, locked,
+// would_block, invalid_argument. Every operation is an Op: it may be cancelled before a thread took it,
+// else it completes. Buffers belong to the operation (refcounted), never to the frame.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "ottla/buffer.h"
+#include "ottla/op.h"
+#include "ottla/result.h"
+#include "ottla/task.h"
+#include "ottla/types.h"
+
+namespace ottla {
+
+inline constexpr size_t kDirectAlignment = 4096;
+inline constexpr size_t kSectorSize = 512;
+
+/// Which I/O threads serve a file: the journal's own, or the rest (flushes, cold reads, checkpoints).
+enum class IoLane : uint8_t { bulk, journal };
+
+struct OpenOptions {
+    bool write = false;      ///< else read-only
+    bool create = false;     ///< make it if absent (empty)
+    bool exclusive = false;  ///< with create: already_exists if there is one
+    bool truncate = false;   ///< to zero bytes
+    bool direct = false;     ///< bypass the page cache (contract 7)
+    IoLane lane = IoLane::bulk;
+};
+
+class File;
+class FileSystem;
+
+/// One operation on an open file. `transferred` is what a read or write moved.
+class FileOp final : public Awaitable<FileOp> {
+public:
+    enum class Kind : uint8_t { read, write, allocate, truncate, sync };
+
+    FileOp(File& file, Kind what, uint64_t where, uint64_t how_much)
+        : kind(what), position(where), length(how_much), file_(file) {}
+    FileOp(File& file, uint64_t where, size_t how_much, BlockRef destination, size_t offset)
+        : kind(Kind::read), position(where), length(how_much), into(std::move(destination)),
+          into_offset(offset), file_(file) {}
+    FileOp(File& file, uint64_t where, Chain what)
+        : kind(Kind::write), position(where), length(what.size()), bytes(std::move(what)),
+          file_(file) {}
+    void start();
+    /// Bytes moved: of a read, less than asked only at the end of the file; a write moves all or fails.
+    Result<size_t> result() const {
+        if (failed()) return std::unexpected(error());
+        return transferred;
+    }
+
+    const Kind kind;
+    const uint64_t position;
+    const uint64_t length;      ///< read, allocate: bytes; truncate: the new size
+    BlockRef into;              ///< read: destination block ...
+    size_t into_offset = 0;     ///< ... and where in it
+    Chain bytes;                ///< write
+    size_t transferred = 0;
+
+private:
+    File& file_;
+};
+
+class File {
+public:
+    virtual ~File() = default;  ///< Closes; pending operations must have completed (simulation excepted).
+
+    virtual void start(FileOp& op) = 0;
+    /// Reads only what is cached (RWF_NOWAIT), on the spot; would_block if any byte is not. Less than
+    /// asked only at the end of the file. Never for direct files.
+    virtual Result<size_t> read_cached(uint64_t position, std::span<std::byte> into) = 0;
+    virtual bool is_direct() const = 0;
+
+    FileOp read(uint64_t position, size_t length, BlockRef into, size_t into_offset = 0) {
+        return {*this, position, length, std::move(into), into_offset};
+    }
+    /// The pieces of `bytes`, gathered, at `position`; beyond the end the file grows.
+    FileOp write(uint64_t position, Chain bytes) {
+        return {*this, position, std::move(bytes)};
+    }
+    /// Reserves [position, position + length) with zeros; the size grows to cover it.
+    FileOp allocate(uint64_t position, uint64_t length) {
+        return {*this, FileOp::Kind::allocate, position, length};
+    }
+    FileOp truncate(uint64_t size) { return {*this, FileOp::Kind::truncate, 0, size}; }
+    /// Data and size durable (fdatasync). After an error: contract 5.
+    FileOp sync() { return {*this, FileOp::Kind::sync, 0, 0}; }
+};
+
+struct FileStatus {
+    uint64_t size = 0;
+    bool is_directory = false;
+    WallTime modified{};
+};
+struct DirectoryEntry {
+    std::string name;
+    bool is_directory = false;
+    auto operator<=>(const DirectoryEntry&) const = default;
+};
+
+/// An exclusive hold on a lock file, as Java's FileChannel.lock takes it (fcntl F_SETLK); ends with it.
+class FileLock {
+public:
+    virtual ~FileLock() = default;
+};
+
+/// One operation on names; FileSystem's methods wrap it.
+class FileSystemOp final : public Awaitable<FileSystemOp> {
+public:
+    enum class Kind : uint8_t {
+        open,
+        status,
+        list,
+        make_directory,
+        remove_directory,
+        rename,
+        unlink,
+        sync_directory,
+        sync_all,
+        free_space,
+        lock,
+    };
+    FileSystemOp(FileSystem& files, Kind what, std::string where)
+        : kind(what), path(std::move(where)), files_(files) {}
+    void start();
+    Status result() const { return status(); }
+
+    const Kind kind;
+    const std::string path;
+    std::string to;                       ///< rename: the new path
+    OpenOptions options;                  ///< open
+    std::unique_ptr<File> file;           ///< out, open
+    FileStatus file_status;               ///< out, status
+    std::vector<DirectoryEntry> entries;  ///< out, list: sorted by name
+    uint64_t bytes = 0;                   ///< out, free_space
+    std::unique_ptr<FileLock> file_lock;  ///< out, lock
+
+private:
+    FileSystem& files_;
+};
+
+class FileSystem {
+public:
+    virtual ~FileSystem() = default;
+    virtual void start(FileSystemOp& op) = 0;
+
+    Task<Result<std::unique_ptr<File>>> open(std::string path, OpenOptions options);
+    Task<Result<FileStatus>> status(std::string path);
+    /// The names in a directory, sorted; without "." and "..".
+    Task<Result<std::vector<DirectoryEntry>>> list(std::string path);
+    /// One level; already_exists if there is one.
+    Task<Status> make_directory(std::string path);
+    /// Must be empty (io_error otherwise).
+    Task<Status> remove_directory(std::string path);
+    /// Replaces the target if there is one. Files and directories, within one file system.
+    Task<Status> rename(std::string from, std::string to);
+    Task<Status> unlink(std::string path);
+    /// Makes creates, renames and unlinks directly in `path` durable.
+    Task<Status> sync_directory(std::string path);
+    /// Everything on the file system that holds `path` (syncfs).
+    Task<Status> sync_all(std::string path);
+    /// Bytes an ordinary writer can still use.
+    Task<Result<uint64_t>> free_space(std::string path);
+    /// Creates the file if absent; `locked` when another process holds it.
+    Task<Result<std::unique_ptr<FileLock>>> lock(std::string path);
+};
+
+}  // namespace ottla
