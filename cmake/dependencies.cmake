@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Everything that does not come with the compiler. Debian names: see `dev`.
 find_package(Threads REQUIRED)
 find_package(fmt REQUIRED)
