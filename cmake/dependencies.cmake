@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # Everything that does not come with the compiler. Debian names: see `dev`.
+# The generator needs Python; a version manager may have put shims in front of the system one.
+if(NOT Python3_EXECUTABLE AND EXISTS /usr/bin/python3)
+    set(Python3_EXECUTABLE /usr/bin/python3)
+endif()
+find_package(Python3 3.9 REQUIRED COMPONENTS Interpreter)
 find_package(Threads REQUIRED)
 find_package(fmt REQUIRED)
 find_package(spdlog REQUIRED)
