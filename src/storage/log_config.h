@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// What storage/ is told from outside: the topic's settings for one log, and the process's settings for a
+// shard's share of storage. Kafka's names and defaults (kafka_facts (c)); values are checked by
+// whoever parsed them. `durability` has no key of its own: relaxed is the broker's setting or an explicit
+// flush.messages=9223372036854775807 on the topic (DESIGN 7.2).
+// pure
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+
+#include "ottla/test_faults.h"
+#include "ottla/types.h"
+
+namespace ottla::storage {
+
+enum class Durability : uint8_t {
+    strict,   ///< durable_end moves when the journal group is synced
+    relaxed,  ///< ... when it is written: survives kill -9, not a power cut
+};
+
+struct LogConfig {
+    int64_t segment_bytes = 1024LL * 1024 * 1024;
+    int64_t segment_ms = 7LL * 24 * 60 * 60 * 1000;
+    int64_t segment_jitter_ms = 0;
+    int64_t segment_index_bytes = 10LL * 1024 * 1024;
+    int64_t index_interval_bytes = 4096;
+    int64_t producer_id_expiration_ms = 24LL * 60 * 60 * 1000;
+    Durability durability = Durability::strict;
+};
+
+struct StorageSettings {
+    /// Journal chunks of this shard: the hot tail. Appends are pushed back when it is full of unflushed bytes.
+    size_t chunk_budget_bytes = 32UZ * 1024 * 1024;
+    size_t chunk_bytes = 1024UZ * 1024;
+    /// The first journal file is small, so that a first start is instant; multiples of 4 KiB.
+    uint64_t journal_first_file_bytes = 4ULL * 1024 * 1024;
+    uint64_t journal_file_bytes = 64ULL * 1024 * 1024;
+    /// Replay is bounded by it: at 75 % checkpoints hurry, at 100 % appends are pushed back.
+    uint64_t journal_limit_bytes = 256ULL * 1024 * 1024;
+    Duration checkpoint_interval = std::chrono::seconds(5);
+    /// A flush waits this long for more bytes of a log, unless room runs short.
+    Duration flush_delay = std::chrono::milliseconds(20);
+    /// Flushes of different logs that may be on their way at once.
+    size_t flush_lanes = 4;
+    size_t flush_piece_bytes = 1024UZ * 1024;
+    /// More dirty files than this are synced by one sync_all of the directory.
+    size_t sync_all_above = 64;
+    size_t open_files = 512;
+    TestFaults faults;
+};
+
+}  // namespace ottla::storage

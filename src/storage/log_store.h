@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+// LogStore: the logs of one shard, over all log directories: their journals, flushers and files.
+//
+// Life: LogDirectory::open on shard 0 for every directory (lock, replay, reset); then on every shard
+// LogStore::open, and open_log for each found log that the shard owns; then requests. Stop: close() on
+// every shard, then LogDirectory::close on shard 0 (checkpoints, clean-shutdown file, guard).
+// Invariants: names are unique per shard; a create, roll, truncation or deletion is in the journal
+// before its file effects; a name that was deleted may be created again only after delete_log returned (on any
+// shard); a directory that failed a sync is offline for good and nothing in doubt was acknowledged.
+// Errors: already_exists, not_found, kafka_storage_error (directory offline), corrupt, io_error.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ottla/ports.h"
+#include "ottla/result.h"
+#include "ottla/task.h"
+#include "ottla/types.h"
+#include "records/codec.h"
+#include "storage/log.h"
+#include "storage/log_config.h"
+
+namespace ottla::storage {
+
+/// A log that LogDirectory found on the disk.
+struct FoundLog {
+    TopicPartition name;
+    /// From partition.metadata; zero if there is none.
+    Uuid topic_id;
+    /// The directory of the log.dirs that holds it.
+    std::string log_dir;
+    /// From the checkpoint files; kNoOffset if they do not name it.
+    Offset recovery_point = kNoOffset;
+    Offset log_start = kNoOffset;
+    Offset high_watermark = kNoOffset;
+    /// The directory was closed cleanly: files are trusted without a scan.
+    bool clean = false;
+};
+
+struct NewLog {
+    TopicPartition name;
+    Uuid topic_id;
+    std::string log_dir;
+    LogConfig config;
+    /// Not 0 for a follower that starts behind its leader's log start.
+    Offset start{0};
+};
+
+/// One directory as LogDirectory opened it; what a shard needs to begin its journal there.
+struct ServedDirectory {
+    std::string path;
+    Uuid directory_id;
+};
+
+/// What the checkpoint files of a directory say about one log.
+struct LogCheckpoint {
+    TopicPartition name;
+    Offset recovery_point{0};
+    Offset log_start{0};
+    Offset high_watermark{0};
+};
+
+/// A directory went offline on this shard; the broker passes it on to the other shards.
+class StoreObserver {
+public:
+    virtual void directory_failed(const std::string& log_dir, const Error& why) = 0;
+
+protected:
+    ~StoreObserver() = default;
+};
+
+struct StoreParts;
+
+class LogStore {
+public:
+    LogStore(Ports ports, StorageSettings settings, StoreObserver* observer = nullptr);
+    ~LogStore();
+    LogStore(const LogStore&) = delete;
+    LogStore& operator=(const LogStore&) = delete;
+
+    /// Begins this shard's journal in each directory and starts the flushers.
+    Task<Status> open(std::vector<ServedDirectory> directories);
+    /// A log that was there: loads ends, epochs and producer state; scans what an unclean stop left in doubt.
+    Task<Result<Log*>> open_log(FoundLog found, LogConfig config);
+    /// In the journal when it returns (not yet synced: the first append's group covers it); files follow.
+    Result<Log*> create_log(const NewLog& wanted);
+    /// Journal entry, then files; returns when the name is free again. Waiters of the log fail.
+    Task<Status> delete_log(Log& log);
+    [[nodiscard]] Log* find(const TopicPartition& name) const;
+    /// In order of their names.
+    [[nodiscard]] std::vector<Log*> logs() const;
+
+    /// Is there room for an append in this directory? When not, Log::append answers would_block.
+    [[nodiscard]] bool has_room(const std::string& log_dir) const;
+    /// Returns when there may be room again (ask again), or the directory is offline.
+    Task<> wait_for_room(std::string log_dir);
+
+    /// Everything appended so far is in segment files, synced, and the journals start behind it.
+    Task<Status> checkpoint();
+    /// After checkpoint(), for LogDirectory::write_checkpoints.
+    [[nodiscard]] std::vector<LogCheckpoint> checkpoints(const std::string& log_dir) const;
+    /// Another shard saw the directory fail.
+    void take_offline(const std::string& log_dir, const Error& why);
+
+    /// Clean stop of this shard: flushes, writes snapshots, indexes and epochs, syncs, empties and removes the journals.
+    /// Every log is gone when it returns.
+    Task<Status> close();
+
+private:
+    std::unique_ptr<StoreParts> parts_;
+};
+
+}  // namespace ottla::storage
