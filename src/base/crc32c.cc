@@ -82,8 +82,7 @@ OTTLA_SSE42 uint64_t one_stream(uint64_t state, const std::byte* at, size_t size
 /// folding it into the last word of a stream multiplies by x^32: hence the 33 in the constants.
 OTTLA_SSE42 uint64_t carryless_product(uint64_t a, uint32_t b) {
     __m128i product = _mm_clmulepi64_si128(_mm_cvtsi64_si128(static_cast<int64_t>(a)),
-                                           _mm_cvtsi64_si128(static_cast<int64_t>(b)),
-                                           0);
+                                           _mm_cvtsi64_si128(static_cast<int64_t>(b)), 0);
     return static_cast<uint64_t>(_mm_cvtsi128_si64(product));
 }
 

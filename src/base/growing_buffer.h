@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Bytes under construction: appended at the end, patched in place, then handed out as one Buffer
-// without a copy. Capacity doubles; memory is not zeroed. `clear` keeps the block for the next use, as
-// long as no Buffer of it was taken. Belongs to one shard.
-// pure
+// without a copy. Capacity doubles; memory is not zeroed. `clear` keeps the block for the next use,
+// as long as no Buffer of it was taken. Belongs to one shard. pure
 #pragma once
 
 #include <cstring>

@@ -5,11 +5,10 @@
 //   varint            zigzag 32 bits, <= 5 bytes  record fields
 //   varlong           zigzag 64 bits, <= 10 bytes record timestamps
 //
-// Readers take [at, end) and give the position after the number, or nullptr when it runs over the end
-// or longer than its maximum: no exception, no Result, because records are walked with these. Padded
-// forms are taken and bits beyond the width dropped, as Kafka's reader does. Writers need room for
-// the maximum at `at`.
-// pure
+// Readers take [at, end) and give the position after the number, or nullptr when it runs over the
+// end or longer than its maximum: no exception, no Result, because records are walked with these.
+// Padded forms are taken and bits beyond the width dropped, as Kafka's reader does. Writers need
+// room for the maximum at `at`. pure
 #pragma once
 
 #include <bit>
@@ -71,7 +70,9 @@ const std::byte* read_groups(const std::byte* at, const std::byte* end, Word& va
 }
 }  // namespace detail
 
-inline const std::byte* read_unsigned_varint(const std::byte* at, const std::byte* end, uint32_t& v) {
+inline const std::byte* read_unsigned_varint(const std::byte* at,
+                                             const std::byte* end,
+                                             uint32_t& v) {
     return detail::read_groups<uint32_t, kMaxVarintBytes>(at, end, v);
 }
 inline const std::byte* read_unsigned_varlong(const std::byte* at,

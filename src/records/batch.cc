@@ -60,15 +60,16 @@ Result<BatchView> parse_batch(std::span<const std::byte> bytes) {
     return BatchView(bytes.first(size));
 }
 
-bool crc_matches(const BatchView& batch) { return batch.stored_crc() == computed_crc(batch.bytes()); }
+bool crc_matches(const BatchView& batch) {
+    return batch.stored_crc() == computed_crc(batch.bytes());
+}
 
 Status check_crc(const BatchView& batch) {
     uint32_t computed = computed_crc(batch.bytes());
     if (computed == batch.stored_crc()) return {};
-    return fail(ErrorCode::corrupt_message,
-                fmt::format("batch CRC is {:08x}, its header says {:08x}",
-                            computed,
-                            batch.stored_crc()));
+    return fail(
+        ErrorCode::corrupt_message,
+        fmt::format("batch CRC is {:08x}, its header says {:08x}", computed, batch.stored_crc()));
 }
 
 int32_t sequence_after(int32_t sequence, int32_t records) {

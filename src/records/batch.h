@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Record batch v2, the one unit of data: what producers send, segments store and consumers receive.
 //
-//    0  base offset       i64 |            27  base timestamp  i64   first record, or delete horizon
-//    8  length            i32 | bytes      35  max timestamp   i64
+//    0  base offset       i64 |            27  base timestamp  i64   first record, or delete
+//    horizon 8  length            i32 | bytes      35  max timestamp   i64
 //   12  leader epoch      i32 | behind 12  43  producer id     i64   -1: none
 //   16  magic             i8  | = 2        51  producer epoch  i16
 //   17  crc               u32 | of 21..    53  base sequence   i32   -1: none
@@ -11,8 +11,8 @@
 //
 //   attributes: bits 0-2 codec, 3 log append time, 4 transactional, 5 control, 6 delete horizon
 //
-// The CRC-32C covers bytes 21 to the end, so offsets and leader epoch are assigned in place for free.
-// A BatchView borrows bytes that were sized by parse_batch; it owns and copies nothing.
+// The CRC-32C covers bytes 21 to the end, so offsets and leader epoch are assigned in place for
+// free. A BatchView borrows bytes that were sized by parse_batch; it owns and copies nothing.
 // Errors: corrupt_message (sizes, magic, CRC), unsupported_for_message_format (magic 0 and 1).
 // pure
 #pragma once
@@ -72,7 +72,9 @@ public:
         return bytes_.subspan(kBatchHeaderBytes);
     }
 
-    [[nodiscard]] Offset base_offset() const { return Offset{get<int64_t>(batch_layout::kBaseOffset)}; }
+    [[nodiscard]] Offset base_offset() const {
+        return Offset{get<int64_t>(batch_layout::kBaseOffset)};
+    }
     [[nodiscard]] int32_t last_offset_delta() const {
         return get<int32_t>(batch_layout::kLastOffsetDelta);
     }
@@ -114,7 +116,9 @@ public:
     [[nodiscard]] ProducerEpoch producer_epoch() const {
         return ProducerEpoch{get<int16_t>(batch_layout::kProducerEpoch)};
     }
-    [[nodiscard]] int32_t base_sequence() const { return get<int32_t>(batch_layout::kBaseSequence); }
+    [[nodiscard]] int32_t base_sequence() const {
+        return get<int32_t>(batch_layout::kBaseSequence);
+    }
     /// Wraps from 2^31-1 to 0; kNoSequence without a producer's sequence.
     [[nodiscard]] int32_t last_sequence() const;
     [[nodiscard]] int32_t record_count() const { return get<int32_t>(batch_layout::kRecordCount); }
@@ -147,8 +151,9 @@ struct Restamp {
     bool operator==(const Restamp&) const = default;
 };
 
-/// In place: offsets from `base`, the leader's epoch and, if asked, the timestamp fields. `batch` is
-/// one whole batch. Without a restamp the payload is not read (about 2 ns, else one CRC of the batch).
+/// In place: offsets from `base`, the leader's epoch and, if asked, the timestamp fields. `batch`
+/// is one whole batch. Without a restamp the payload is not read (about 2 ns, else one CRC of the
+/// batch).
 void assign_offsets(std::span<std::byte> batch,
                     Offset base,
                     LeaderEpoch epoch,
@@ -182,8 +187,9 @@ enum class BatchStep : uint8_t {
     corrupt,  // no batch can start here, or its CRC is wrong; error() says which
 };
 
-/// Several batches in a row: recovery, readers, followers. Stays where it is once it is not `batch`.
-/// A damaged length that points behind the end reads as torn; only a checksum elsewhere can tell.
+/// Several batches in a row: recovery, readers, followers. Stays where it is once it is not
+/// `batch`. A damaged length that points behind the end reads as torn; only a checksum elsewhere
+/// can tell.
 class BatchCursor {
 public:
     enum class Crc : bool { skip, check };

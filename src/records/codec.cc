@@ -156,11 +156,10 @@ Status Codecs::gzip_compress(std::optional<int> level,
                              std::span<const std::byte> plain,
                              GrowingBuffer& out) {
     z_stream stream{};
-    int strength = level ? std::clamp(*level, Z_BEST_SPEED, Z_BEST_COMPRESSION)
-                         : Z_DEFAULT_COMPRESSION;
+    int strength =
+        level ? std::clamp(*level, Z_BEST_SPEED, Z_BEST_COMPRESSION) : Z_DEFAULT_COMPRESSION;
     // 8 is zlib's own default for its memory use.
-    int started =
-        deflateInit2(&stream, strength, Z_DEFLATED, kGzipWindow, 8, Z_DEFAULT_STRATEGY);
+    int started = deflateInit2(&stream, strength, Z_DEFLATED, kGzipWindow, 8, Z_DEFAULT_STRATEGY);
     if (started != Z_OK) return fail(ErrorCode::unknown_server_error, "zlib did not start");
     uInt size = zlib_size(plain.size());
     size_t at = out.size();
@@ -230,7 +229,8 @@ Status Codecs::lz4_compress(std::optional<int> level,
         size = LZ4F_isError(more) != 0 ? more : size + more;
     };
     append([&](std::byte* to, size_t left) {
-        return LZ4F_compressUpdate(lz4_compressor_.get(), to, left, plain.data(), plain.size(), nullptr);
+        return LZ4F_compressUpdate(lz4_compressor_.get(), to, left, plain.data(), plain.size(),
+                                   nullptr);
     });
     append([&](std::byte* to, size_t left) {
         return LZ4F_compressEnd(lz4_compressor_.get(), to, left, nullptr);
@@ -261,12 +261,8 @@ Status Codecs::lz4_decompress(std::span<const std::byte> packed,
         std::span<std::byte> room = output.room();
         size_t produced = room.size();
         size_t consumed = packed.size();
-        size_t expected = LZ4F_decompress(lz4_decompressor_.get(),
-                                          room.data(),
-                                          &produced,
-                                          packed.data(),
-                                          &consumed,
-                                          nullptr);
+        size_t expected = LZ4F_decompress(lz4_decompressor_.get(), room.data(), &produced,
+                                          packed.data(), &consumed, nullptr);
         if (LZ4F_isError(expected) != 0) {
             output.produced(0);
             return damaged("damaged lz4 data");
@@ -284,16 +280,13 @@ Status Codecs::zstd_compress(std::optional<int> level,
                              GrowingBuffer& out) {
     if (!zstd_compressor_) zstd_compressor_.reset(ZSTD_createCCtx());
     if (!zstd_compressor_) return fail(ErrorCode::unknown_server_error, "zstd did not start");
-    int strength = std::clamp(level.value_or(ZSTD_CLEVEL_DEFAULT), ZSTD_minCLevel(), ZSTD_maxCLevel());
+    int strength =
+        std::clamp(level.value_or(ZSTD_CLEVEL_DEFAULT), ZSTD_minCLevel(), ZSTD_maxCLevel());
     size_t room = ZSTD_compressBound(plain.size());
     size_t at = out.size();
     std::byte* into = out.extend(room);
-    size_t size = ZSTD_compressCCtx(zstd_compressor_.get(),
-                                    into,
-                                    room,
-                                    plain.data(),
-                                    plain.size(),
-                                    strength);
+    size_t size =
+        ZSTD_compressCCtx(zstd_compressor_.get(), into, room, plain.data(), plain.size(), strength);
     if (ZSTD_isError(size) != 0) {
         out.shrink_to(at);
         return fail(ErrorCode::unknown_server_error, "zstd did not finish");

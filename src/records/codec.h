@@ -7,10 +7,9 @@
 //   lz4     the LZ4 frame format, independent blocks of 64 KiB, no content checksum
 //   zstd    frames
 //
-// One `Codecs` per shard: it owns the libraries' contexts and a scratch buffer, so steady use does not
-// allocate. Output is bounded by the caller and grows as it is produced, so a bomb costs its bound and
-// gives message_too_large; anything else wrong with the bytes gives corrupt_message.
-// pure
+// One `Codecs` per shard: it owns the libraries' contexts and a scratch buffer, so steady use does
+// not allocate. Output is bounded by the caller and grows as it is produced, so a bomb costs its
+// bound and gives message_too_large; anything else wrong with the bytes gives corrupt_message. pure
 #pragma once
 
 #include <memory>
@@ -29,8 +28,8 @@ struct z_stream_s;
 
 namespace ottla {
 
-/// How to compress. Levels as Kafka's topic configs: gzip 1-9, lz4 1-17 (9, its default, is the fast
-/// compressor), zstd -131072..22; none: the codec's default. Out of range is clamped.
+/// How to compress. Levels as Kafka's topic configs: gzip 1-9, lz4 1-17 (9, its default, is the
+/// fast compressor), zstd -131072..22; none: the codec's default. Out of range is clamped.
 struct Compression {
     Codec codec = Codec::none;
     std::optional<int> level;
@@ -53,8 +52,8 @@ public:
                       size_t max_bytes,
                       GrowingBuffer& out);
 
-    /// The batch's records as plain bytes: its own payload, or scratch memory of this object that is
-    /// valid until the next call of records_of.
+    /// The batch's records as plain bytes: its own payload, or scratch memory of this object that
+    /// is valid until the next call of records_of.
     Result<std::span<const std::byte>> records_of(const BatchView& batch, size_t max_bytes);
 
 private:

@@ -56,13 +56,12 @@ Result<EndTransaction> parse_end_transaction(const ControlRecord& record) {
 
 Buffer build_end_transaction_batch(const MarkerOptions& options, const EndTransaction& end) {
     Codecs unused;
-    BatchBuilder builder(unused,
-                         {.transactional = true,
-                          .control = true,
-                          .base_offset = options.base_offset,
-                          .leader_epoch = options.leader_epoch,
-                          .producer_id = options.producer_id,
-                          .producer_epoch = options.producer_epoch});
+    BatchBuilder builder(unused, {.transactional = true,
+                                  .control = true,
+                                  .base_offset = options.base_offset,
+                                  .leader_epoch = options.leader_epoch,
+                                  .producer_id = options.producer_id,
+                                  .producer_epoch = options.producer_epoch});
     auto key = key_of(end.committed ? ControlType::commit : ControlType::abort);
     std::array<std::byte, kEndTransactionBytes> value{};
     store_be<int16_t>(value.data(), 0);
@@ -74,10 +73,9 @@ Buffer build_end_transaction_batch(const MarkerOptions& options, const EndTransa
 Buffer build_control_batch(const ControlBatchOptions& options,
                            std::span<const ControlRecord> records) {
     Codecs unused;
-    BatchBuilder builder(unused,
-                         {.control = true,
-                          .base_offset = options.base_offset,
-                          .leader_epoch = options.leader_epoch});
+    BatchBuilder builder(unused, {.control = true,
+                                  .base_offset = options.base_offset,
+                                  .leader_epoch = options.leader_epoch});
     for (const ControlRecord& record : records) {
         builder.append(options.timestamp, key_of(record.type), record.value);
     }

@@ -5,9 +5,8 @@
 //   value  end of a transaction (abort, commit): version i16 = 0 | coordinator epoch i32, or more
 //          raft (the rest): a message of the protocol schemas, opaque here
 //
-// A transaction's marker is a batch of its own: control and transactional bits, the producer's id and
-// epoch, no sequence, one record. Raft's batches carry no producer (KIP-630, KIP-853).
-// pure
+// A transaction's marker is a batch of its own: control and transactional bits, the producer's id
+// and epoch, no sequence, one record. Raft's batches carry no producer (KIP-630, KIP-853). pure
 #pragma once
 
 #include <span>

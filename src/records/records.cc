@@ -185,8 +185,7 @@ std::byte* BatchBuilder::start_record(WallTime timestamp,
 
     fields_.last_offset_delta = offset_delta;
     ++fields_.record_count;
-    if (fields_.timestamp_type == TimestampType::create_time &&
-        timestamp > fields_.max_timestamp) {
+    if (fields_.timestamp_type == TimestampType::create_time && timestamp > fields_.max_timestamp) {
         fields_.max_timestamp = timestamp;
         max_timestamp_delta_ = offset_delta;
     }
@@ -210,11 +209,9 @@ void BatchBuilder::append(WallTime timestamp,
 
 void BatchBuilder::append(const Record& record) {
     std::span<const std::byte> headers = record.headers.encoded();
-    std::byte* at = start_record(record.timestamp,
-                                 record.key,
-                                 record.value,
-                                 {.headers = headers.size(),
-                                  .header_count = record.headers.count()});
+    std::byte* at =
+        start_record(record.timestamp, record.key, record.value,
+                     {.headers = headers.size(), .header_count = record.headers.count()});
     if (!headers.empty()) std::memcpy(at, headers.data(), headers.size());
 }
 
@@ -223,7 +220,8 @@ Result<Buffer> BatchBuilder::finish() {
     if (fields_.codec != Codec::none) {
         GrowingBuffer packed(kBatchHeaderBytes + bytes_.size());
         packed.extend(kBatchHeaderBytes);
-        TRY_STATUS(codecs_.compress(compression_, bytes_.span().subspan(kBatchHeaderBytes), packed));
+        TRY_STATUS(
+            codecs_.compress(compression_, bytes_.span().subspan(kBatchHeaderBytes), packed));
         bytes_ = std::move(packed);
     }
     write_batch_header({bytes_.data(), bytes_.size()}, fields_);

@@ -147,7 +147,10 @@ private:
         size_t headers = 0;
         int32_t header_count = 0;
     };
-    std::byte* start_record(WallTime timestamp, OptionalBytes key, OptionalBytes value, Sizes sizes);
+    std::byte* start_record(WallTime timestamp,
+                            OptionalBytes key,
+                            OptionalBytes value,
+                            Sizes sizes);
 
     Codecs& codecs_;
     Compression compression_;

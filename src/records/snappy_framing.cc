@@ -53,10 +53,8 @@ void snappy_compress(std::span<const std::byte> plain, GrowingBuffer& out) {
         size_t at = out.size();
         out.extend(4 + snappy::MaxCompressedLength(block.size()));
         size_t packed = 0;
-        snappy::RawCompress(chars(block.data()),
-                            block.size(),
-                            reinterpret_cast<char*>(out.data() + at + 4),
-                            &packed);
+        snappy::RawCompress(chars(block.data()), block.size(),
+                            reinterpret_cast<char*>(out.data() + at + 4), &packed);
         store_be(out.data() + at, static_cast<int32_t>(packed));
         out.shrink_to(at + 4 + packed);
     }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Snappy as Kafka carries it. snappy-java frames it:
 //
-//   82 'S' 'N' 'A' 'P' 'P' 'Y' 00 | version i32 = 1 | oldest reader i32 = 1 | { size i32, raw block }*
+//   82 'S' 'N' 'A' 'P' 'P' 'Y' 00 | version i32 = 1 | oldest reader i32 = 1 | { size i32, raw block
+//   }*
 //
 // and reads an input without that magic as one raw block, which is what librdkafka and others send.
 // Frames may follow one another. Written: framed, blocks of 32 KiB of plain bytes, as Java does.

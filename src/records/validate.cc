@@ -45,15 +45,13 @@ Result<BatchView> only_batch(std::span<const std::byte> bytes) {
 Status check_size(size_t bytes, const ProduceRules& rules) {
     if (bytes > rules.max_message_bytes) {
         return fail(ErrorCode::message_too_large,
-                    fmt::format("a batch of {} bytes, max.message.bytes is {}",
-                                bytes,
+                    fmt::format("a batch of {} bytes, max.message.bytes is {}", bytes,
                                 rules.max_message_bytes));
     }
     if (bytes > rules.segment_bytes) {
-        return fail(ErrorCode::record_list_too_large,
-                    fmt::format("a batch of {} bytes, segment.bytes is {}",
-                                bytes,
-                                rules.segment_bytes));
+        return fail(
+            ErrorCode::record_list_too_large,
+            fmt::format("a batch of {} bytes, segment.bytes is {}", bytes, rules.segment_bytes));
     }
     return {};
 }
@@ -63,16 +61,14 @@ Status check_client_header(const BatchView& batch) {
         int64_t{batch.last_offset_delta()} + 1 != batch.record_count()) {
         return fail(ErrorCode::invalid_record,
                     fmt::format("a batch of {} records with a last offset delta of {}",
-                                batch.record_count(),
-                                batch.last_offset_delta()));
+                                batch.record_count(), batch.last_offset_delta()));
     }
     if (batch.is_control()) {
         return fail(ErrorCode::invalid_record, "clients do not write control records");
     }
     if (batch.has_producer() && batch.base_sequence() < 0) {
         return fail(ErrorCode::invalid_record,
-                    fmt::format("producer {} sent sequence {}",
-                                batch.producer_id().value(),
+                    fmt::format("producer {} sent sequence {}", batch.producer_id().value(),
                                 batch.base_sequence()));
     }
     return {};
@@ -82,9 +78,9 @@ Status check_client_header(const BatchView& batch) {
 Status check_batch(const BatchView& batch, const ProduceRules& rules) {
     const bool from_client = rules.origin == AppendOrigin::client;
     if (!batch.known_codec() || (batch.codec() == Codec::zstd && !rules.zstd_allowed)) {
-        return fail(ErrorCode::unsupported_compression_type,
-                    fmt::format("codec {} in this version of Produce",
-                                static_cast<int>(batch.codec())));
+        return fail(
+            ErrorCode::unsupported_compression_type,
+            fmt::format("codec {} in this version of Produce", static_cast<int>(batch.codec())));
     }
     if (from_client && batch.base_offset() != Offset{0}) {
         return fail(ErrorCode::invalid_record,
@@ -133,10 +129,8 @@ private:
             record.timestamp != kNoTimestamp) {
             if (!in_bounds(record.timestamp)) {
                 any_timestamp_ = true;
-                refuse(index,
-                       fmt::format("timestamp {} is out of bounds, the time is {}",
-                                   record.timestamp.value(),
-                                   now_.value()));
+                refuse(index, fmt::format("timestamp {} is out of bounds, the time is {}",
+                                          record.timestamp.value(), now_.value()));
             }
         } else if (batch_.timestamp_type() == TimestampType::log_append_time) {
             any_timestamp_ = true;
@@ -188,17 +182,16 @@ Result<ValidatedBatch> rebuild(const BatchView& batch,
                                const ProduceRules& rules,
                                WallTime now,
                                Codecs& codecs) {
-    BatchBuilder builder(codecs,
-                         {.compression = target_of(batch, rules),
-                          .timestamp_type = rules.timestamp_type,
-                          .log_append_time = rules.timestamp_type == TimestampType::log_append_time
-                                                 ? now
-                                                 : kNoTimestamp,
-                          .transactional = batch.is_transactional(),
-                          .control = batch.is_control(),
-                          .producer_id = batch.producer_id(),
-                          .producer_epoch = batch.producer_epoch(),
-                          .base_sequence = batch.base_sequence()});
+    BatchBuilder builder(
+        codecs, {.compression = target_of(batch, rules),
+                 .timestamp_type = rules.timestamp_type,
+                 .log_append_time =
+                     rules.timestamp_type == TimestampType::log_append_time ? now : kNoTimestamp,
+                 .transactional = batch.is_transactional(),
+                 .control = batch.is_control(),
+                 .producer_id = batch.producer_id(),
+                 .producer_epoch = batch.producer_epoch(),
+                 .base_sequence = batch.base_sequence()});
     RecordIterator records(batch, plain);
     Record record;
     while (records.next(record)) builder.append(record);
@@ -235,7 +228,9 @@ std::expected<ValidatedBatch, Rejection> validate_produced(const Buffer& records
                                                            const ProduceRules& rules,
                                                            WallTime now,
                                                            Codecs& codecs) {
-    const auto refuse = [](Error error) { return std::unexpected(Rejection{std::move(error), {}}); };
+    const auto refuse = [](Error error) {
+        return std::unexpected(Rejection{std::move(error), {}});
+    };
     Result<BatchView> batch = only_batch(records.span());
     if (!batch) return refuse(std::move(batch).error());
     Status header = check_batch(*batch, rules);

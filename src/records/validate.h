@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a leader takes from a producer: one partition's records field in, one batch ready for the log
-// out, or the refusal that Kafka's clients expect (LogValidator and UnifiedLog of Kafka 4; the traps
-// of Produce). It looks at bytes only: sequences against the producer's state, epochs and quotas are
-// the log's.
+// What a leader takes from a producer: one partition's records field in, one batch ready for the
+// log out, or the refusal that Kafka's clients expect (LogValidator and UnifiedLog of Kafka 4; the
+// traps of Produce). It looks at bytes only: sequences against the producer's state, epochs and
+// quotas are the log's.
 //
 // The usual batch comes back as it was sent (a slice of the frame, no copy): the log copies it once
 // and calls assign_offsets with the result's restamp. A new one is built where it must be: another
@@ -72,7 +72,8 @@ struct ValidatedBatch {
     /// For assign_offsets. A header whose max timestamp was wrong is corrected this way too.
     std::optional<Restamp> restamp;
     int32_t record_count = 0;
-    /// What the header says once restamped, and the first record that has it (0 for log append time).
+    /// What the header says once restamped, and the first record that has it (0 for log append
+    /// time).
     WallTime max_timestamp = kNoTimestamp;
     int32_t max_timestamp_delta = 0;
 };

@@ -24,16 +24,15 @@ std::vector<std::byte> copy(const Buffer& buffer) {
 }
 
 TEST(BatchView, ReadsEveryHeaderField) {
-    Buffer bytes = batch_of(3,
-                            {.timestamp_type = TimestampType::log_append_time,
-                             .log_append_time = WallTime{5000},
-                             .transactional = true,
-                             .control = true,
-                             .base_offset = Offset{77},
-                             .leader_epoch = LeaderEpoch{9},
-                             .producer_id = ProducerId{4242},
-                             .producer_epoch = ProducerEpoch{3},
-                             .base_sequence = 2147483646});
+    Buffer bytes = batch_of(3, {.timestamp_type = TimestampType::log_append_time,
+                                .log_append_time = WallTime{5000},
+                                .transactional = true,
+                                .control = true,
+                                .base_offset = Offset{77},
+                                .leader_epoch = LeaderEpoch{9},
+                                .producer_id = ProducerId{4242},
+                                .producer_epoch = ProducerEpoch{3},
+                                .base_sequence = 2147483646});
     Result<BatchView> batch = parse_batch(bytes.span());
     ASSERT_TRUE(batch);
     EXPECT_EQ(batch->size(), bytes.size());
@@ -117,9 +116,7 @@ TEST(AssignOffsets, LeavesTheCrcAloneBecauseOffsetsLieOutsideIt) {
 
 TEST(AssignOffsets, LogAppendTimeChangesTheTimestampsAndTheCrcWithThem) {
     auto bytes = copy(batch_of(3, {.transactional = true, .producer_id = ProducerId{1}}));
-    assign_offsets(bytes,
-                   Offset{5},
-                   LeaderEpoch{1},
+    assign_offsets(bytes, Offset{5}, LeaderEpoch{1},
                    Restamp{TimestampType::log_append_time, WallTime{9999}});
     BatchView batch(bytes);
     EXPECT_EQ(batch.timestamp_type(), TimestampType::log_append_time);
