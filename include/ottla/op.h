@@ -141,6 +141,7 @@ public:
         context_ = context;
     }
     [[nodiscard]] void* context() const { return context_; }
+    uint64_t owner_word = 0;  ///< Scratch of the owner while pending (a timer's tick, a job's address).
     friend void cancel(Op& op) noexcept {
         if (op.phase_ == Phase::pending) op.owner_->cancel(op);
     }
