@@ -140,6 +140,8 @@ public:
     [[nodiscard]] const std::vector<Buffer>& pieces() const { return pieces_; }
     /// One contiguous buffer: the only piece itself, or a copy of all.
     [[nodiscard]] Buffer flatten() const;
+    /// Equality of contents, however they are cut.
+    bool operator==(const Chain& other) const;
 
 private:
     std::vector<Buffer> pieces_;

@@ -54,6 +54,10 @@ bool Buffer::operator==(const Buffer& other) const {
     return std::ranges::equal(span(), other.span());
 }
 
+bool Chain::operator==(const Chain& other) const {
+    return size_ == other.size_ && flatten() == other.flatten();
+}
+
 Buffer Chain::flatten() const {
     if (pieces_.empty()) return {};
     if (pieces_.size() == 1) return pieces_.front();
