@@ -86,7 +86,8 @@ void assign_offsets(std::span<std::byte> batch,
     store_be(batch.data() + kLeaderEpoch, epoch.value());
     if (!restamp) return;
     auto attributes = load_be<uint16_t>(batch.data() + kAttributes);
-    attributes = static_cast<uint16_t>(attributes & ~kLogAppendTime);
+    // Bits without a meaning go too, as they do in Kafka.
+    attributes &= kCodecMask | kTransactional | kControl | kDeleteHorizon;
     if (restamp->type == TimestampType::log_append_time) attributes |= kLogAppendTime;
     store_be(batch.data() + kAttributes, attributes);
     store_be(batch.data() + kMaxTimestamp, restamp->max_timestamp.value());
