@@ -18,6 +18,8 @@ constexpr size_t kLeastStep = 64UZ * 1024;
 constexpr size_t kLargestStep = 1024UZ * 1024;
 /// Scratch above this is given back after use: one huge batch must not stay in memory.
 constexpr size_t kKeptScratch = 2 * kLargestStep;
+/// Likewise a zstd context: levels up to 9 and windows up to 2 MiB, Java's default, stay below it.
+constexpr size_t kKeptContext = 4 * kLargestStep;
 /// zlib: the largest window, with a gzip header and trailer.
 constexpr int kGzipWindow = MAX_WBITS + 16;
 /// The level that Kafka documents as lz4's default and that means its fast compressor.
@@ -109,6 +111,11 @@ void Codecs::EndInflate::operator()(z_stream_s* stream) const noexcept {
     delete stream;
 }
 
+void Codecs::EndDeflate::operator()(z_stream_s* stream) const noexcept {
+    deflateEnd(stream);
+    delete stream;
+}
+
 Codecs::Codecs() = default;
 Codecs::~Codecs() = default;
 
@@ -120,7 +127,11 @@ Status Codecs::compress(const Compression& how,
         case Codec::gzip: return gzip_compress(how.level, plain, out);
         case Codec::snappy: snappy_compress(plain, out); return {};
         case Codec::lz4: return lz4_compress(how.level, plain, out);
-        case Codec::zstd: return zstd_compress(how.level, plain, out);
+        case Codec::zstd: {
+            Status done = zstd_compress(how.level, plain, out);
+            if (ZSTD_sizeof_CCtx(zstd_compressor_.get()) > kKeptContext) zstd_compressor_.reset();
+            return done;
+        }
     }
     return fail(ErrorCode::unsupported_compression_type, "no such codec");
 }
@@ -139,7 +150,13 @@ Status Codecs::decompress(Codec codec,
         case Codec::gzip: return gzip_decompress(packed, max_bytes, out);
         case Codec::snappy: return snappy_decompress(packed, max_bytes, out);
         case Codec::lz4: return lz4_decompress(packed, max_bytes, out);
-        case Codec::zstd: return zstd_decompress(packed, max_bytes, out);
+        case Codec::zstd: {
+            Status done = zstd_decompress(packed, max_bytes, out);
+            if (ZSTD_sizeof_DCtx(zstd_decompressor_.get()) > kKeptContext) {
+                zstd_decompressor_.reset();
+            }
+            return done;
+        }
     }
     return fail(ErrorCode::unsupported_compression_type, "no such codec");
 }
@@ -155,12 +172,20 @@ Result<std::span<const std::byte>> Codecs::records_of(const BatchView& batch, si
 Status Codecs::gzip_compress(std::optional<int> level,
                              std::span<const std::byte> plain,
                              GrowingBuffer& out) {
-    z_stream stream{};
     int strength =
         level ? std::clamp(*level, Z_BEST_SPEED, Z_BEST_COMPRESSION) : Z_DEFAULT_COMPRESSION;
-    // 8 is zlib's own default for its memory use.
-    int started = deflateInit2(&stream, strength, Z_DEFLATED, kGzipWindow, 8, Z_DEFAULT_STRATEGY);
-    if (started != Z_OK) return fail(ErrorCode::unknown_server_error, "zlib did not start");
+    if (deflater_ && deflater_level_ == strength) {
+        deflateReset(deflater_.get());
+    } else {
+        auto fresh = std::make_unique<z_stream>();
+        // 8 is zlib's own default for its memory use.
+        int started =
+            deflateInit2(fresh.get(), strength, Z_DEFLATED, kGzipWindow, 8, Z_DEFAULT_STRATEGY);
+        if (started != Z_OK) return fail(ErrorCode::unknown_server_error, "zlib did not start");
+        deflater_.reset(fresh.release());
+        deflater_level_ = strength;
+    }
+    z_stream& stream = *deflater_;
     uInt size = zlib_size(plain.size());
     size_t at = out.size();
     size_t room = deflateBound(&stream, size);
@@ -170,7 +195,6 @@ Status Codecs::gzip_compress(std::optional<int> level,
     stream.avail_out = zlib_size(room);
     int ended = deflate(&stream, Z_FINISH);
     out.shrink_to(at + room - stream.avail_out);
-    deflateEnd(&stream);
     if (ended != Z_STREAM_END) return fail(ErrorCode::unknown_server_error, "zlib did not finish");
     return {};
 }

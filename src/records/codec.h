@@ -77,6 +77,9 @@ private:
     struct EndInflate {
         void operator()(z_stream_s* stream) const noexcept;
     };
+    struct EndDeflate {
+        void operator()(z_stream_s* stream) const noexcept;
+    };
     template <class Context>
     using Owned = std::unique_ptr<Context, Free<Context>>;
 
@@ -85,6 +88,8 @@ private:
     Owned<LZ4F_cctx_s> lz4_compressor_;
     Owned<LZ4F_dctx_s> lz4_decompressor_;
     std::unique_ptr<z_stream_s, EndInflate> inflater_;
+    std::unique_ptr<z_stream_s, EndDeflate> deflater_;
+    int deflater_level_ = 0;
     GrowingBuffer scratch_;
 };
 
