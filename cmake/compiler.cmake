@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # The compiler and its flags, in one place. Why clang 19 and not GCC below 14: docs/adr (coroutines).
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 14)
-    message(FATAL_ERROR "GCC ${CMAKE_CXX_COMPILER_VERSION} miscompiles coroutines: use clang 19 or GCC 14 and newer")
+    message(FATAL_ERROR
+        "GCC ${CMAKE_CXX_COMPILER_VERSION} miscompiles coroutines: use clang 19 or GCC 14 and newer")
 endif()
 if(CMAKE_CXX_COMPILER_ID MATCHES "Clang" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 19)
-    message(FATAL_ERROR "clang ${CMAKE_CXX_COMPILER_VERSION} lacks what C++23 needs here: use clang 19 or GCC 14 and newer")
+    message(FATAL_ERROR
+        "clang ${CMAKE_CXX_COMPILER_VERSION} lacks what C++23 needs here: use clang 19 or GCC 14 and newer")
 endif()
 
 set(CMAKE_CXX_STANDARD 23)
@@ -28,7 +30,8 @@ if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
     target_compile_options(ottla_flags INTERFACE "SHELL:-Xclang -fno-pch-timestamp")
 endif()
 if(OTTLA_SANITIZE STREQUAL "address")
-    target_compile_options(ottla_flags INTERFACE -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+    target_compile_options(ottla_flags INTERFACE
+        -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
     target_link_options(ottla_flags INTERFACE -fsanitize=address,undefined)
     target_compile_definitions(ottla_flags INTERFACE OTTLA_SANITIZED=1)
 elseif(OTTLA_SANITIZE STREQUAL "thread")
