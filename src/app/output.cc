@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/output.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace ottla::app {
+
+Result<OutputFormat> parse_output_format(std::string_view text) {
+    if (text == "table") return OutputFormat::table;
+    if (text == "json") return OutputFormat::json;
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("--output {}: must be table or json", text));
+}
+
+namespace {
+
+/// How many bytes a well-formed UTF-8 sequence takes at the front of `text`; 0 if there is none.
+size_t utf8_length(std::string_view text) {
+    const auto byte = [text](size_t at) { return static_cast<uint8_t>(text[at]); };
+    const uint8_t first = byte(0);
+    if (first < 0x80) return 1;
+    const size_t length = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
+    if (first < 0xC2 || first > 0xF4 || text.size() < length) return 0;
+    for (size_t i = 1; i < length; ++i) {
+        if ((byte(i) & 0xC0U) != 0x80) return 0;
+    }
+    const bool overlong = (first == 0xE0 && byte(1) < 0xA0) || (first == 0xF0 && byte(1) < 0x90);
+    const bool surrogate = first == 0xED && byte(1) > 0x9F;
+    const bool too_large = first == 0xF4 && byte(1) > 0x8F;
+    return overlong || surrogate || too_large ? 0 : length;
+}
+
+void append_escaped(std::string& out, char c) {
+    switch (c) {
+        case '"': out += "\\\""; break;
+        case '\\': out += "\\\\"; break;
+        case '\n': out += "\\n"; break;
+        case '\r': out += "\\r"; break;
+        case '\t': out += "\\t"; break;
+        default:
+            if (static_cast<uint8_t>(c) < 0x20) {
+                out += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
+            } else {
+                out += c;
+            }
+    }
+}
+
+std::string plain(const Cell& cell) {
+    if (const auto* text = std::get_if<std::string>(&cell)) return *text;
+    if (const auto* number = std::get_if<int64_t>(&cell)) return std::to_string(*number);
+    if (const auto* yes = std::get_if<bool>(&cell)) return *yes ? "yes" : "no";
+    return "-";
+}
+
+std::string json(const Cell& cell) {
+    if (const auto* text = std::get_if<std::string>(&cell)) return json_string(*text);
+    if (const auto* number = std::get_if<int64_t>(&cell)) return std::to_string(*number);
+    if (const auto* yes = std::get_if<bool>(&cell)) return *yes ? "true" : "false";
+    return "null";
+}
+
+std::string render_json(const Rows& rows) {
+    std::string out = "[";
+    for (size_t i = 0; i < rows.rows.size(); ++i) {
+        out += i == 0 ? "{" : ",\n {";
+        for (size_t column = 0; column < rows.columns.size(); ++column) {
+            out += fmt::format("{}{}: {}", column == 0 ? "" : ", ",
+                               json_string(rows.columns[column]), json(rows.rows[i][column]));
+        }
+        out += "}";
+    }
+    return out + "]\n";
+}
+
+std::string render_table(const Rows& rows) {
+    std::vector<std::vector<std::string>> lines(1);
+    for (std::string name : rows.columns) {
+        std::ranges::transform(name, name.begin(), [](char c) {
+            return c == '_' ? ' ' : static_cast<char>(c >= 'a' && c <= 'z' ? c - 32 : c);
+        });
+        lines[0].push_back(std::move(name));
+    }
+    for (const auto& row : rows.rows) {
+        auto& line = lines.emplace_back();
+        for (const Cell& cell : row) line.push_back(plain(cell));
+    }
+    std::vector<size_t> widths(rows.columns.size());
+    for (const auto& line : lines) {
+        for (size_t i = 0; i < line.size(); ++i) widths[i] = std::max(widths[i], line[i].size());
+    }
+    std::string out;
+    for (const auto& line : lines) {
+        for (size_t i = 0; i + 1 < line.size(); ++i)
+            out += fmt::format("{:<{}}  ", line[i], widths[i]);
+        out += line.back() + "\n";
+    }
+    return out;
+}
+
+}  // namespace
+
+std::string json_string(std::string_view text) {
+    std::string out = "\"";
+    while (!text.empty()) {
+        const size_t length = utf8_length(text);
+        if (length == 1) {
+            append_escaped(out, text.front());
+        } else if (length == 0) {
+            out += "\\ufffd";
+        } else {
+            out += text.substr(0, length);
+        }
+        text.remove_prefix(std::max<size_t>(length, 1));
+    }
+    return out + "\"";
+}
+
+std::string render(const Rows& rows, OutputFormat format) {
+    return format == OutputFormat::json ? render_json(rows) : render_table(rows);
+}
+
+}  // namespace ottla::app

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a command prints: rows, as an aligned table for people or as JSON (one array of objects) for
+// scripts. pure
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "ottla/result.h"
+
+namespace ottla::app {
+
+enum class OutputFormat : uint8_t { table, json };
+/// "table" or "json"; invalid_argument otherwise.
+Result<OutputFormat> parse_output_format(std::string_view text);
+
+using Cell = std::variant<std::string, int64_t, bool, std::nullptr_t>;
+
+struct Rows {
+    std::vector<std::string> columns;  ///< snake_case: the JSON names; tables show them in capitals
+    std::vector<std::vector<Cell>> rows;
+};
+
+/// With a newline at its end.
+std::string render(const Rows& rows, OutputFormat format);
+/// A JSON string with quotes; bytes that are not UTF-8 become U+FFFD.
+std::string json_string(std::string_view text);
+
+}  // namespace ottla::app
