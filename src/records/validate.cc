@@ -42,18 +42,19 @@ Result<BatchView> only_batch(std::span<const std::byte> bytes) {
     return batch;
 }
 
-Status check_size(size_t bytes, const ProduceRules& rules) {
-    if (bytes > rules.max_message_bytes) {
-        return fail(ErrorCode::message_too_large,
-                    fmt::format("a batch of {} bytes, max.message.bytes is {}", bytes,
-                                rules.max_message_bytes));
-    }
-    if (bytes > rules.segment_bytes) {
-        return fail(
-            ErrorCode::record_list_too_large,
-            fmt::format("a batch of {} bytes, segment.bytes is {}", bytes, rules.segment_bytes));
-    }
-    return {};
+Status check_message_size(size_t bytes, const ProduceRules& rules) {
+    if (bytes <= rules.max_message_bytes) return {};
+    return fail(ErrorCode::message_too_large,
+                fmt::format("a batch of {} bytes, max.message.bytes is {}", bytes,
+                            rules.max_message_bytes));
+}
+
+/// Of what will be stored: recompression may have made it fit.
+Status check_fits_segment(size_t bytes, const ProduceRules& rules) {
+    if (bytes <= rules.segment_bytes) return {};
+    return fail(
+        ErrorCode::record_list_too_large,
+        fmt::format("a batch of {} bytes, segment.bytes is {}", bytes, rules.segment_bytes));
 }
 
 Status check_client_header(const BatchView& batch) {
@@ -85,7 +86,7 @@ Status check_batch(const BatchView& batch, const ProduceRules& rules) {
                     fmt::format("a produced batch starts at offset 0, not {}",
                                 batch.base_offset().value()));
     }
-    TRY_STATUS(check_size(batch.size(), rules));
+    TRY_STATUS(check_message_size(batch.size(), rules));
     TRY_STATUS(check_crc(batch));
     if (!batch.known_codec()) {
         // After the CRC: a bit that flipped on its way is corruption, which a client sends again.
@@ -199,7 +200,8 @@ Result<ValidatedBatch> rebuild(const BatchView& batch,
     Record record;
     while (records.next(record)) builder.append(record);
     TRY(Buffer bytes, builder.finish());
-    TRY_STATUS(check_size(bytes.size(), rules));
+    TRY_STATUS(check_message_size(bytes.size(), rules));
+    TRY_STATUS(check_fits_segment(bytes.size(), rules));
     return ValidatedBatch{.bytes = std::move(bytes),
                           .rebuilt = true,
                           .restamp = std::nullopt,
@@ -256,6 +258,8 @@ std::expected<ValidatedBatch, Rejection> validate_produced(const Buffer& records
         if (!rebuilt) return refuse(std::move(rebuilt).error());
         return *std::move(rebuilt);
     }
+    Status fits = check_fits_segment(batch->size(), rules);
+    if (!fits) return refuse(std::move(fits).error());
     return as_sent(records.slice(0, batch->size()), *batch, seen, rules, now);
 }
 

@@ -198,6 +198,13 @@ TEST_F(ValidateProduced, TheSizeLimitIsForTheBatchAsSent) {
     EXPECT_EQ(verdict(smaller.span()), ErrorCode::record_list_too_large);
 }
 
+TEST_F(ValidateProduced, TheSegmentMustHoldWhatIsStoredAndNotWhatWasSent) {
+    rules_.segment_bytes = good_.size() - 1;
+    EXPECT_EQ(verdict(good_.span()), ErrorCode::record_list_too_large);
+    rules_.compression = with(Codec::gzip);
+    EXPECT_EQ(verdict(good_.span()), ErrorCode::none);
+}
+
 TEST_F(ValidateProduced, TheSizeLimitHoldsAgainAfterRecompression) {
     Buffer small = build(golden_five(), {.compression = with(Codec::zstd)});
     rules_.max_message_bytes = small.size() + 10;
