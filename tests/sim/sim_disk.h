@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+// SimDisk: one machine's file system as file.h's crash contract describes it: names, bytes, space, locks.
+//
+// Every operation here happens at once; SimFileSystem gives it a duration, a caller and partial effects.
+// Each directory keeps its current names, its durable names and the log of changes between the two
+// (contract 3). Versions count completed operations, so that a sync covers exactly what completed
+// before it began. A power cut is `power_cut`: names and bytes that were not durable survive by chance.
+// Tests may look at (`contents`) and damage (`flip_bit`) what is stored; `faults` shapes what goes wrong.
+// pure
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ottla/file.h"
+#include "tests/sim/file_content.h"
+#include "tests/sim/random.h"
+
+namespace ottla::sim {
+
+/// What goes wrong by itself, and how long things take. Chances are per million operations.
+struct DiskFaults {
+    uint32_t write_error = 0;
+    uint32_t read_error = 0;
+    uint32_t sync_error = 0;
+    uint32_t cache_miss = 100'000;      ///< read_cached answers would_block
+    uint32_t slow_operation = 0;        ///< takes `slow_by` longer
+    Duration slow_by = std::chrono::milliseconds(200);
+    Duration operation = std::chrono::microseconds(20);  ///< typical; drawn from half to double
+    Duration sync = std::chrono::microseconds(120);
+    Duration per_mebibyte = std::chrono::microseconds(500);
+};
+
+/// The next operation of this kind on a path that contains `path` fails with `error`.
+struct PlannedFailure {
+    bool of_file = true;
+    FileOp::Kind file_kind = FileOp::Kind::write;
+    FileSystemOp::Kind name_kind = FileSystemOp::Kind::open;
+    std::string path;
+    ErrorCode error = ErrorCode::io_error;
+};
+
+/// A file or a directory; names refer to it, open files keep it.
+struct Node {
+    struct NameChange {
+        uint64_t version;
+        std::string remove;          ///< empty: nothing goes
+        std::string add;             ///< empty: nothing comes
+        std::shared_ptr<Node> node;  ///< what `add` names
+    };
+    using Names = std::map<std::string, std::shared_ptr<Node>, std::less<>>;
+
+    uint64_t id = 0;
+    bool is_directory = false;
+    FileContent content;
+    std::set<uint64_t> reserved;  ///< pages that have blocks
+    Names names;
+    Names durable_names;
+    std::vector<NameChange> changes;
+    uint32_t links = 0;  ///< current names
+    uint32_t opens = 0;
+    std::string path;  ///< as it was first called, for faults and traces
+    WallTime modified{};
+};
+using NodeRef = std::shared_ptr<Node>;
+
+class SimDisk {
+public:
+    SimDisk(uint64_t id, Random random);
+
+    DiskFaults faults;
+    void plan(PlannedFailure failure) { planned_.push_back(std::move(failure)); }
+
+    // What the operations of file.h do, at once.
+    Result<NodeRef> open(const std::string& path, const OpenOptions& options, WallTime now);
+    Result<FileStatus> status(const std::string& path) const;
+    Result<std::vector<DirectoryEntry>> list(const std::string& path) const;
+    Status make_directory(const std::string& path);
+    Status remove_directory(const std::string& path);
+    Status rename(const std::string& from, const std::string& to);
+    Status unlink(const std::string& path);
+    Status sync_directory(const std::string& path, uint64_t version);
+    void sync_all(uint64_t version);
+    Status lock(const std::string& path, uint64_t holder, WallTime now);
+    void unlock(const std::string& path, uint64_t holder);
+    void release_locks(uint64_t holder);
+
+    /// Writes what fits of `bytes`; the number of bytes written.
+    size_t write(const NodeRef& node, uint64_t position, std::span<const std::byte> bytes,
+                 uint64_t version, WallTime now);
+    Status allocate(const NodeRef& node, uint64_t position, uint64_t length, uint64_t version);
+    void truncate(const NodeRef& node, uint64_t size, uint64_t version);
+    void sync(const NodeRef& node, uint64_t version);
+    void lose(const NodeRef& node, uint64_t version) { node->content.lose(version, random_); }
+    void closed(const NodeRef& node);
+
+    uint64_t next_version() { return ++version_; }
+    [[nodiscard]] uint64_t version() const { return version_; }
+    std::optional<ErrorCode> planned_failure(bool of_file, FileOp::Kind file_kind,
+                                             FileSystemOp::Kind name_kind, const std::string& path);
+
+    // For machines and tests.
+    /// The machine loses power: what survives is drawn, unless `survival` says it.
+    void power_cut(std::optional<Survival> survival = {});
+    void set_capacity(uint64_t bytes) { capacity_pages_ = bytes / FileContent::kPage; }
+    [[nodiscard]] uint64_t free_space() const;
+    /// Makes the directory and those above it, durable.
+    void prepare_directory(const std::string& path);
+    [[nodiscard]] bool exists(const std::string& path) const { return find(path) != nullptr; }
+    [[nodiscard]] std::optional<std::string> contents(const std::string& path) const;
+    /// Puts a file there, durable, as if it had always been.
+    void put(const std::string& path, std::string_view bytes);
+    bool flip_bit(const std::string& path, uint64_t position, unsigned bit);
+    /// Paths of all files, sorted.
+    [[nodiscard]] std::vector<std::string> files() const;
+    Random& random() { return random_; }
+    [[nodiscard]] uint64_t id() const { return id_; }
+
+private:
+    struct Place {
+        NodeRef directory;
+        std::string name;
+    };
+    NodeRef find(std::string_view path) const;
+    Result<Place> place(const std::string& path) const;
+    NodeRef make_node(bool is_directory, const std::string& path);
+    void change(const NodeRef& directory, Node::NameChange change);
+    void dropped(const NodeRef& node);
+    void release_space(Node& node);
+    void mark_dirty(const NodeRef& node) { dirty_.try_emplace(node->id, node); }
+    bool reserve(Node& node, uint64_t page);
+    void settle_names(const NodeRef& directory, uint64_t version);
+    void recount(const NodeRef& node);
+
+    uint64_t id_;
+    Random random_;
+    NodeRef root_;
+    uint64_t next_id_ = 1;
+    uint64_t version_ = 0;
+    uint64_t capacity_pages_ = uint64_t{1} << 28U;  // 1 TiB
+    uint64_t used_pages_ = 0;
+    /// Nodes with something that is not durable; they live by names and open files, not by this.
+    std::map<uint64_t, std::weak_ptr<Node>> dirty_;
+    std::map<std::string, uint64_t, std::less<>> locks_;
+    std::vector<PlannedFailure> planned_;
+};
+
+}  // namespace ottla::sim
