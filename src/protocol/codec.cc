@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 #include <concepts>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -111,7 +112,8 @@ private:
 
     void optional_structure(const FieldLayout& field, const void* at) {
         const void* held = field.ops->peek(at);
-        out_.int8(held != nullptr ? 1 : -1);
+        // Kafka's generator writes null as -1 among the fields and as 0 among the tags.
+        out_.int8(held != nullptr ? 1 : field.tag >= 0 ? 0 : -1);
         if (held != nullptr) structure(*field.structure, held);
     }
 
@@ -162,7 +164,7 @@ private:
             if (!present(field)) continue;
             SizeCounter counter;
             Encoder<SizeCounter>(counter, version_, lengths_).field(field, place(field, message));
-            out_.unsigned_varint(field.tag);
+            out_.unsigned_varint(static_cast<uint32_t>(field.tag));
             out_.unsigned_varint(static_cast<uint32_t>(counter.size()));
             this->field(field, place(field, message));
         }
@@ -255,7 +257,10 @@ private:
         }
         switch (field.kind) {
             case Kind::structure:
-                if (in_.int8() >= 0 && in_.ok()) structure(*field.structure, field.ops->open(at));
+                field.ops->reset(at);
+                if (in_.int8() >= (field.tag >= 0 ? 1 : 0) && in_.ok()) {
+                    structure(*field.structure, field.ops->open(at));
+                }
                 return;
             case Kind::string: {
                 auto& held = member<std::optional<std::string>>(at);
@@ -280,7 +285,7 @@ private:
         const auto count = in_.nullable_array_size(lengths);
         if (!count) {
             if (!field.nullable.contains(version_)) in_.fail("an array is null that must not be");
-            return;
+            return reset(field, at);
         }
         if (field.kind == Kind::structure) {
             return elements(field, field.ops->open(at), *count, lengths);
@@ -288,6 +293,12 @@ private:
         visit_kind(field.kind, [&]<class T>() {
             elements(field, &member<std::optional<std::vector<T>>>(at).emplace(), *count, lengths);
         });
+    }
+
+    static void reset(const FieldLayout& field, void* at) {
+        if (field.kind == Kind::structure) return field.ops->reset(at);
+        visit_kind(field.kind,
+                   [&]<class T>() { member<std::optional<std::vector<T>>>(at).reset(); });
     }
 
     void elements(const FieldLayout& field, void* vector, size_t count, Lengths lengths) {
@@ -317,7 +328,8 @@ private:
         for (size_t left = in_.tag_count(); left > 0 && in_.ok(); --left) {
             const uint32_t tag = in_.unsigned_varint();
             const uint32_t size = in_.unsigned_varint();
-            const auto field = std::ranges::find(layout.tagged, tag, &FieldLayout::tag);
+            const auto field = std::ranges::find_if(
+                layout.tagged, [&](const auto& known) { return std::cmp_equal(known.tag, tag); });
             if (field == layout.tagged.end() || !field->versions.contains(version_)) {
                 in_.skip(size);
                 continue;
@@ -338,42 +350,58 @@ private:
 
 }  // namespace
 
+namespace {
+
+bool all_default(const Layout& layout, const void* message) {
+    auto plain = [&](const FieldLayout& field) { return is_default(field, place(field, message)); };
+    return std::ranges::all_of(layout.fields, plain) && std::ranges::all_of(layout.tagged, plain);
+}
+
+/// A structure, or an array of them.
+bool is_default_structure(const FieldLayout& field, const void* at) {
+    if (field.shape == Shape::optional || field.shape == Shape::optional_array) {
+        at = field.ops->peek(at);
+        if (at == nullptr || field.default_null) return (at == nullptr) == field.default_null;
+    }
+    if (field.shape == Shape::array || field.shape == Shape::optional_array) {
+        return field.ops->elements(at).count == 0;
+    }
+    return all_default(*field.structure, at);
+}
+
+template <class T>
+bool is_default_value(const FieldLayout& field, const T& value) {
+    if constexpr (std::same_as<T, std::string>) {
+        return value == field.default_text;
+    } else if constexpr (std::same_as<T, Uuid>) {
+        return value.is_zero();
+    } else if constexpr (std::same_as<T, Buffer> || std::same_as<T, Chain>) {
+        return value.empty();
+    } else if constexpr (std::same_as<T, double>) {
+        return std::bit_cast<int64_t>(value) == 0;
+    } else {
+        return static_cast<int64_t>(value) == field.default_number;
+    }
+}
+
+}  // namespace
+
 bool is_default(const FieldLayout& field, const void* at) {
-    switch (field.shape) {
-        case Shape::array:
-            if (field.kind == Kind::structure) return field.ops->elements(at).count == 0;
-            return visit_kind(field.kind,
-                              [&]<class T>() { return member<std::vector<T>>(at).empty(); });
-        case Shape::optional_array:
-            if (field.kind == Kind::structure) return field.ops->peek(at) == nullptr;
-            return visit_kind(field.kind, [&]<class T>() {
-                return !member<std::optional<std::vector<T>>>(at).has_value();
-            });
-        case Shape::optional:
-            if (field.kind == Kind::structure) return field.ops->peek(at) == nullptr;
-            return visit_kind(field.kind, [&]<class T>() {
-                return !member<std::optional<T>>(at).has_value();
-            });
-        case Shape::single: break;
-    }
-    if (field.kind == Kind::structure) {
-        auto plain = [&](const FieldLayout& inner) { return is_default(inner, place(inner, at)); };
-        return std::ranges::all_of(field.structure->fields, plain) &&
-               std::ranges::all_of(field.structure->tagged, plain);
-    }
+    if (field.kind == Kind::structure) return is_default_structure(field, at);
     return visit_kind(field.kind, [&]<class T>() -> bool {
-        const T& value = member<T>(at);
-        if constexpr (std::same_as<T, std::string>) {
-            return value == field.default_text;
-        } else if constexpr (std::same_as<T, Uuid>) {
-            return value.is_zero();
-        } else if constexpr (std::same_as<T, Buffer> || std::same_as<T, Chain>) {
-            return value.empty();
-        } else if constexpr (std::same_as<T, double>) {
-            return std::bit_cast<int64_t>(value) == 0;
-        } else {
-            return static_cast<int64_t>(value) == field.default_number;
+        switch (field.shape) {
+            case Shape::array: return member<std::vector<T>>(at).empty();
+            case Shape::single: return is_default_value(field, member<T>(at));
+            case Shape::optional: {
+                const auto& held = member<std::optional<T>>(at);
+                return field.default_null ? !held : held && is_default_value(field, *held);
+            }
+            case Shape::optional_array: {
+                const auto& held = member<std::optional<std::vector<T>>>(at);
+                return field.default_null ? !held : held && held->empty();
+            }
         }
+        CHECK(false, "every shape is handled");
     });
 }
 

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Messages as JSON, in one line, the way Kafka's converters print them: names in camelCase, identifiers
 // and bytes in base64, fields of the version only, tagged fields only when they are not default.
+#include <algorithm>
+#include <vector>
+
 #include <fmt/format.h>
 
 #include "protocol/codec.h"
@@ -68,23 +71,24 @@ public:
     explicit Printer(int16_t version) : version_(version) {}
 
     void structure(const Layout& layout, const void* message) {
-        out_ += '{';
-        bool first = true;
-        auto print = [&](const FieldLayout& field) {
-            if (!first) out_ += ',';
-            first = false;
-            out_ += '"';
-            out_ += field.name;
-            out_ += "\":";
-            this->field(field, place(field, message));
-        };
+        std::vector<const FieldLayout*> shown;
         for (const FieldLayout& field : layout.fields) {
-            if (field.versions.contains(version_)) print(field);
+            if (field.versions.contains(version_)) shown.push_back(&field);
         }
         for (const FieldLayout& field : layout.tagged) {
             if (field.versions.contains(version_) && !is_default(field, place(field, message))) {
-                print(field);
+                shown.push_back(&field);
             }
+        }
+        // The schema's order, as the members stand in the structure.
+        std::ranges::sort(shown, {}, &FieldLayout::offset);
+        out_ += '{';
+        for (const FieldLayout* field : shown) {
+            if (field != shown.front()) out_ += ',';
+            out_ += '"';
+            out_ += field->name;
+            out_ += "\":";
+            this->field(*field, place(*field, message));
         }
         out_ += '}';
     }

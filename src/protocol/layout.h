@@ -54,7 +54,8 @@ struct StructureOps {
     void (*clear)(void* vector);
     void* (*append)(void* vector);
     Elements (*elements)(const void* vector);
-    void* (*open)(void* optional);              // engages it
+    void* (*open)(void* optional);  // engages it anew
+    void (*reset)(void* optional);
     const void* (*peek)(const void* optional);  // null when it holds nothing
 };
 
@@ -66,10 +67,10 @@ struct FieldLayout {
     Kind kind;
     Shape shape;
     bool classic;  // classic lengths in every version (RequestHeader's client id)
-    bool default_null;
+    bool default_null;  // otherwise what may be null is empty by default
     VersionRange versions;
     VersionRange nullable;
-    uint32_t tag;
+    int32_t tag;  // -1: none
     int64_t default_number;
     std::string_view default_text;
     const Layout* structure;
@@ -99,6 +100,7 @@ struct ArrayOps {
 template <class T>
 struct OptionalOps {
     static void* open(void* optional) { return &static_cast<std::optional<T>*>(optional)->emplace(); }
+    static void reset(void* optional) { static_cast<std::optional<T>*>(optional)->reset(); }
     static const void* peek(const void* optional) {
         const auto& held = *static_cast<const std::optional<T>*>(optional);
         return held ? &*held : nullptr;
@@ -107,14 +109,15 @@ struct OptionalOps {
 
 template <class S>
 inline constexpr StructureOps kArray{ArrayOps<S>::reserve,  ArrayOps<S>::clear, ArrayOps<S>::append,
-                                     ArrayOps<S>::elements, nullptr,            nullptr};
+                                     ArrayOps<S>::elements, nullptr,            nullptr,         nullptr};
 template <class S>
 inline constexpr StructureOps kOptionalArray{
     ArrayOps<S>::reserve,  ArrayOps<S>::clear,
     ArrayOps<S>::append,   ArrayOps<S>::elements,
-    OptionalOps<std::vector<S>>::open, OptionalOps<std::vector<S>>::peek};
+    OptionalOps<std::vector<S>>::open, OptionalOps<std::vector<S>>::reset,
+    OptionalOps<std::vector<S>>::peek};
 template <class S>
 inline constexpr StructureOps kOptional{nullptr, nullptr, nullptr, nullptr, OptionalOps<S>::open,
-                                        OptionalOps<S>::peek};
+                                        OptionalOps<S>::reset, OptionalOps<S>::peek};
 
 }  // namespace ottla::protocol

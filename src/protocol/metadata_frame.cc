@@ -7,7 +7,6 @@
 #include <fmt/format.h>
 
 #include "protocol/codec.h"
-#include "protocol/layout.h"
 
 namespace ottla::protocol {
 namespace {
@@ -63,7 +62,7 @@ Buffer encode_metadata_record(const MetadataRecord& record, int16_t version) {
 }
 
 std::string_view name_of(const MetadataRecord& record) {
-    return std::visit([]<class R>(const R&) { return R::layout().name; }, record);
+    return std::visit([]<class R>(const R&) { return R::kName; }, record);
 }
 
 }  // namespace ottla::protocol

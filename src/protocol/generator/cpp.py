@@ -49,8 +49,10 @@ def literal(value):
 
 
 def initializer(message, field):
+    if field.nullable and field.default == "empty":
+        return f" = {member_type(message, field)[len('std::optional<'):-1]}{{}}"
     if field.array or field.is_struct or field.nullable:
-        return " = Chain{}" if field.default == "empty" else ""
+        return ""
     if field.type == "string":
         return f" = {field.default}" if field.default else ""
     if field.type == "bool":
@@ -115,6 +117,7 @@ def emit_constants(message, out):
             high = message.api.unstable - 1
     elif message.key is not None:
         out.append(f"    static constexpr int16_t kRecordType = {message.key};")
+    out.append(f'    static constexpr std::string_view kName = "{message.name}";')
     out.append(f"    static constexpr int16_t kMinVersion = {low};")
     out.append(f"    static constexpr int16_t kMaxVersion = {high};")
     out.append(f"    static constexpr int16_t kFirstFlexible = {message.flexible};")
@@ -124,7 +127,7 @@ def header(stem, messages, prose):
     out = [BANNER]
     out += [f"// {line}" for line in prose]
     out += ["#pragma once\n", "#include <cstdint>", "#include <optional>", "#include <string>",
-            "#include <vector>\n", '#include "ottla/buffer.h"', '#include "ottla/types.h"']
+            "#include <string_view>", "#include <vector>\n", '#include "ottla/buffer.h"', '#include "ottla/types.h"']
     if any(message.api for message in messages):
         out.append('#include "protocol/api_key.h"')
     out += ["\nnamespace ottla::protocol {\n", "struct Layout;"]
@@ -135,7 +138,7 @@ def header(stem, messages, prose):
     if stem == "metadata_records":
         names = ",\n    ".join(message.name for message in messages)
         out.append(f"/// Any of the above, in the order of their types.\nusing MetadataRecord = std::variant<\n    {names}>;\n")
-        out.insert(out.index("#include <string>") + 1, "#include <variant>")
+        out.insert(out.index("#include <string_view>") + 1, "#include <variant>")
     out.append("}  // namespace ottla::protocol")
     return "\n".join(out) + "\n"
 
@@ -160,7 +163,7 @@ def field_row(message, owner, field):
     null_default = "true" if field.nullable and field.default == "null" else "false"
     return (f'    {{"{field.json}", offsetof({owner}, {field.name}), Kind::{kind}, Shape::{shape}, '
             f'{"true" if field.classic else "false"}, {null_default}, {bounds(field.versions)}, '
-            f'{bounds(field.nullable)}, {field.tag or 0}, {literal(value)}, {text}, {structure}, {ops}}},')
+            f'{bounds(field.nullable)}, {-1 if field.tag is None else field.tag}, {literal(value)}, {text}, {structure}, {ops}}},')
 
 
 def emit_layout(message, name, owner, fields, label, out):
