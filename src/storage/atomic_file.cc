@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "storage/atomic_file.h"
+
+#include <fmt/format.h>
+
+namespace ottla::storage {
+
+std::string parent_path(const std::string& path) {
+    const size_t slash = path.rfind('/');
+    if (slash == std::string::npos) return ".";
+    return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+Task<Status> write_file(FileSystem& files, std::string path, Buffer content, bool sync) {
+    OpenOptions options;
+    options.write = true;
+    options.create = true;
+    options.truncate = true;
+    CO_TRY(std::unique_ptr<File> file, co_await files.open(path, options));
+    if (!content.empty()) {
+        Chain bytes(content);
+        CO_TRY([[maybe_unused]] size_t written, co_await file->write(0, std::move(bytes)));
+    }
+    if (sync) {
+        CO_TRY([[maybe_unused]] size_t synced, co_await file->sync());
+    }
+    co_return Status();
+}
+
+Task<Status> replace_file(FileSystem& files, std::string path, Buffer content) {
+    const std::string temporary = path + ".tmp";
+    CO_TRY_STATUS(co_await write_file(files, temporary, content, true));
+    CO_TRY_STATUS(co_await files.rename(temporary, path));
+    CO_TRY_STATUS(co_await files.sync_directory(parent_path(path)));
+    co_return Status();
+}
+
+Task<Result<Buffer>> read_file(FileSystem& files, std::string path, uint64_t at_most) {
+    CO_TRY(std::unique_ptr<File> file, co_await files.open(path, OpenOptions{}));
+    CO_TRY(const FileStatus status, co_await files.status(path));
+    if (status.size > at_most) {
+        co_return fail(ErrorCode::invalid_argument,
+                       fmt::format("{} has {} bytes, at most {} are read", path, status.size,
+                                   at_most));
+    }
+    if (status.size == 0) co_return Buffer{};
+    BlockRef block = make_block(status.size);
+    CO_TRY(const size_t got, co_await file->read(0, status.size, block));
+    co_return Buffer{std::move(block), 0, got};
+}
+
+Task<Status> remove_file(FileSystem& files, std::string path) {
+    const Status done = co_await files.unlink(path);
+    if (!done && done.error().code != ErrorCode::not_found) co_return done;
+    co_return Status();
+}
+
+}  // namespace ottla::storage

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// The sparse offset index of one segment: where in the file to begin looking for an offset.
+//
+//   %020d.index   entries of 8 bytes, big-endian: relative offset i32 | file position i32
+//
+// The relative offset is that of a batch's *last* record against the segment's base, the position that
+// batch's first byte; one entry for every index.interval.bytes. Invariant: both rise strictly.
+// Kafka preallocates the file while it runs; a tail of zeros is therefore not part of it.
+// pure
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "ottla/buffer.h"
+#include "ottla/result.h"
+#include "ottla/types.h"
+
+namespace ottla::storage {
+
+class OffsetIndex {
+public:
+    static constexpr size_t kEntryBytes = 8;
+
+    struct Entry {
+        Offset offset;
+        uint64_t position = 0;
+        bool operator==(const Entry&) const = default;
+    };
+
+    OffsetIndex(Offset base, int64_t max_bytes)
+        : base_(base), most_entries_(static_cast<size_t>(max_bytes) / kEntryBytes) {}
+
+    void append(Offset last_offset, uint64_t position);
+    /// The last entry at or below `target`; {base, 0} if there is none.
+    [[nodiscard]] Entry lookup(Offset target) const;
+    /// Drops entries at `offset` and above.
+    void truncate_to(Offset offset);
+    void clear() { entries_ = {}; }
+
+    [[nodiscard]] size_t size() const { return entries_.size(); }
+    [[nodiscard]] bool is_full() const { return entries_.size() >= most_entries_; }
+    [[nodiscard]] Entry entry(size_t index) const;
+    /// The last entry, {base, 0} at first.
+    [[nodiscard]] Entry last() const;
+
+    [[nodiscard]] Buffer bytes() const;
+    /// Replaces everything. `corrupt` if entries do not rise, or point behind `log_bytes`.
+    Status load(std::span<const std::byte> bytes, uint64_t log_bytes);
+
+private:
+    struct Packed {
+        uint32_t relative;
+        uint32_t position;
+    };
+    Offset base_;
+    size_t most_entries_;
+    std::vector<Packed> entries_;
+};
+
+}  // namespace ottla::storage

@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "storage/segment.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "storage/atomic_file.h"
+#include "storage/file_names.h"
+
+namespace ottla::storage {
+namespace {
+
+constexpr size_t kWalkPiece = 1024UZ * 1024;
+/// A batch length beyond it is damage, not a batch: more than a frame can carry.
+constexpr uint64_t kLargestBatch = 256ULL * 1024 * 1024;
+
+}  // namespace
+
+Segment::Segment(FileSystem& files,
+                 std::string directory,
+                 Offset base,
+                 SegmentLimits limits,
+                 WallTime created)
+    : files_(files), directory_(std::move(directory)), base_(base), limits_(limits),
+      created_(created), offsets_(base, limits.index_bytes), times_(base, limits.index_bytes),
+      offset_of_max_timestamp_(base) {}
+
+std::string Segment::path(std::string_view suffix) const {
+    return join_path(directory_, offset_file_name(base_, suffix));
+}
+std::string Segment::log_path() const { return path(kLogSuffix); }
+
+void Segment::note_append(const BatchView& batch) {
+    if (!first_timestamp_) first_timestamp_ = batch.max_timestamp();
+    if (batch.max_timestamp() > max_timestamp_) {
+        max_timestamp_ = batch.max_timestamp();
+        offset_of_max_timestamp_ = batch.last_offset();
+    }
+    if (bytes_since_index_entry_ > limits_.index_interval_bytes) {
+        offsets_.append(batch.last_offset(), size_);
+        times_.maybe_append(max_timestamp_, offset_of_max_timestamp_);
+        bytes_since_index_entry_ = 0;
+    }
+    bytes_since_index_entry_ += static_cast<int64_t>(batch.size());
+    size_ += batch.size();
+    finished_ = false;
+}
+
+bool Segment::must_roll(size_t bytes, Offset last, WallTime timestamp, WallTime now) const {
+    if (static_cast<int64_t>(size_) > limits_.segment_bytes - static_cast<int64_t>(bytes)) {
+        return size_ > 0;
+    }
+    // Time as the records tell it, as Kafka waits: the wall clock only when the first had none.
+    const bool by_records = first_timestamp_ && first_timestamp_->value() >= 0;
+    const int64_t waited = by_records ? timestamp.value() - first_timestamp_->value()
+                                      : now.value() - created_.value();
+    if (size_ > 0 && waited > limits_.segment_ms) return true;
+    return offsets_.is_full() || times_.is_full() || last - base_ > INT32_MAX;
+}
+
+void Segment::note_truncate(Offset offset, uint64_t position) {
+    CHECK(position <= size_, "a truncation goes back");
+    offsets_.truncate_to(offset);
+    times_.truncate_to(offset);
+    size_ = position;
+    bytes_since_index_entry_ = 0;
+    max_timestamp_ = times_.last().timestamp;
+    offset_of_max_timestamp_ = times_.last().offset;
+    if (position == 0) first_timestamp_.reset();
+    finished_ = false;
+}
+
+void Segment::reset_notes() {
+    offsets_.clear();
+    times_.clear();
+    size_ = 0;
+    bytes_since_index_entry_ = 0;
+    max_timestamp_ = kNoTimestamp;
+    offset_of_max_timestamp_ = base_;
+    first_timestamp_.reset();
+    indexes_loaded_ = true;
+    finished_ = false;
+}
+
+Task<Result<std::shared_ptr<File>>> Segment::file(bool create) {
+    if (file_ != nullptr) co_return file_;
+    OpenOptions options;
+    options.write = true;
+    auto opened = co_await files_.open(log_path(), options);
+    if (!opened && create && opened.error().code == ErrorCode::not_found) {
+        options.create = true;
+        auto created = co_await files_.open(log_path(), options);
+        opened = std::move(created);
+        names_changed_ = true;
+        log_dirty_ = true;
+    }
+    if (!opened) co_return std::unexpected(opened.error());
+    if (file_ == nullptr) file_ = *std::move(opened);  // Somebody may have been quicker.
+    co_return file_;
+}
+
+Task<Status> Segment::write(uint64_t position, Chain bytes) {
+    CO_TRY(const std::shared_ptr<File> target, co_await file(true));
+    log_dirty_ = true;
+    const auto written = co_await target->write(position, std::move(bytes));
+    log_dirty_ = true;  // A sync that began meanwhile does not cover it.
+    if (!written) co_return std::unexpected(written.error());
+    co_return Status();
+}
+
+Task<Status> Segment::truncate_file(uint64_t size) {
+    CO_TRY(const std::shared_ptr<File> target, co_await file(true));
+    log_dirty_ = true;
+    const auto done = co_await target->truncate(size);
+    log_dirty_ = true;
+    if (!done) co_return std::unexpected(done.error());
+    co_return Status();
+}
+
+Task<Status> Segment::write_indexes() {
+    times_.maybe_append(max_timestamp_, offset_of_max_timestamp_);
+    const uint64_t covered = size_;
+    Buffer offsets = offsets_.bytes();
+    Buffer times = times_.bytes();
+    CO_TRY_STATUS(co_await write_file(files_, path(kOffsetIndexSuffix), offsets, false));
+    CO_TRY_STATUS(co_await write_file(files_, path(kTimeIndexSuffix), times, false));
+    indexes_dirty_ = true;
+    names_changed_ = true;
+    finished_ = covered == size_;
+    co_return Status();
+}
+
+Task<Status> Segment::sync() {
+    if (log_dirty_) {
+        CO_TRY(const std::shared_ptr<File> target, co_await file(true));
+        log_dirty_ = false;
+        const auto synced = co_await target->sync();
+        if (!synced) co_return std::unexpected(synced.error());
+    }
+    if (indexes_dirty_) {
+        indexes_dirty_ = false;
+        OpenOptions options;
+        options.write = true;
+        CO_TRY(const auto offsets, co_await files_.open(path(kOffsetIndexSuffix), options));
+        CO_TRY([[maybe_unused]] size_t first, co_await offsets->sync());
+        CO_TRY(const auto times, co_await files_.open(path(kTimeIndexSuffix), options));
+        CO_TRY([[maybe_unused]] size_t second, co_await times->sync());
+    }
+    co_return Status();
+}
+
+Task<Result<Buffer>> Segment::read(uint64_t position, size_t length) {
+    CO_TRY(const std::shared_ptr<File> source, co_await file(false));
+    BlockRef block = make_block(length);
+    auto cached = source->read_cached(position, {block->data(), length});
+    if (cached) co_return Buffer{std::move(block), 0, *cached};
+    if (cached.error().code != ErrorCode::would_block) co_return std::unexpected(cached.error());
+    CO_TRY(const size_t got, co_await source->read(position, length, block));
+    co_return Buffer{std::move(block), 0, got};
+}
+
+Task<Result<SegmentEnd>> Segment::walk(uint64_t from, BatchCursor::Crc crc, BatchVisitor& visitor) {
+    SegmentEnd end{from, base_, std::nullopt};
+    size_t piece = kWalkPiece;
+    for (;;) {
+        CO_TRY(const Buffer bytes, co_await read(end.position, piece));
+        if (bytes.empty()) co_return end;
+        BatchCursor cursor(bytes.span(), crc);
+        const uint64_t start = end.position;
+        BatchStep step = cursor.next();
+        for (; step == BatchStep::batch; step = cursor.next()) {
+            visitor.visit(cursor.batch(), start + cursor.position());
+            end.offset = cursor.batch().offset_end();
+            end.position = start + cursor.position() + cursor.batch().size();
+        }
+        if (step == BatchStep::end) {
+            piece = kWalkPiece;
+            continue;
+        }
+        const bool whole_file = bytes.size() < piece;
+        if (step == BatchStep::torn && !whole_file) {
+            // The piece ends inside a batch: from its start again, with room for all of it.
+            const std::span<const std::byte> rest = bytes.span().subspan(end.position - start);
+            if (rest.size() >= kBatchPrefixBytes && end.position == start) {
+                const auto length = load_be<int32_t>(rest.data() + batch_layout::kLength);
+                const uint64_t needed = kBatchPrefixBytes + static_cast<uint64_t>(length);
+                if (needed > piece && needed <= kLargestBatch) {
+                    piece = needed;
+                    continue;
+                }
+            } else {
+                piece = kWalkPiece;
+                continue;
+            }
+        }
+        const std::string why = step == BatchStep::torn ? "a torn batch" : cursor.error().detail;
+        end.damage = Error{ErrorCode::corrupt,
+                           fmt::format("{} at {}: {}", log_path(), end.position, why)};
+        co_return end;
+    }
+}
+
+Task<Status> Segment::load() {
+    reset_notes();
+    CO_TRY(const FileStatus status, co_await files_.status(log_path()));
+    size_ = status.size;
+    CO_TRY_STATUS(co_await load_indexes());
+    max_timestamp_ = times_.last().timestamp;
+    offset_of_max_timestamp_ = times_.last().offset;
+    finished_ = true;
+    if (size_ >= kBatchHeaderBytes) {
+        CO_TRY(const Buffer head, co_await read(0, kBatchHeaderBytes));
+        if (head.size() == kBatchHeaderBytes) {
+            first_timestamp_ = WallTime{
+                load_be<int64_t>(head.data() + batch_layout::kMaxTimestamp)};
+        }
+    }
+    co_return Status();
+}
+
+Task<Status> Segment::load_indexes() {
+    const uint64_t most = static_cast<uint64_t>(limits_.index_bytes) + TimeIndex::kEntryBytes;
+    // Kafka preallocates segment.index.bytes and trims on close: a larger file is not ours to read.
+    CO_TRY(const Buffer offsets, co_await read_file(files_, path(kOffsetIndexSuffix), most));
+    CO_TRY(const Buffer times, co_await read_file(files_, path(kTimeIndexSuffix), most));
+    CO_TRY_STATUS(offsets_.load(offsets.span(), size_));
+    CO_TRY_STATUS(times_.load(times.span()));
+    indexes_loaded_ = true;
+    co_return Status();
+}
+
+void Segment::drop_indexes() {
+    if (!finished_ || indexes_dirty_) return;
+    offsets_.clear();
+    times_.clear();
+    indexes_loaded_ = false;
+}
+
+/// Notes what a walk sees and passes it on.
+class SegmentBuilder final : public BatchVisitor {
+public:
+    SegmentBuilder(Segment& segment, BatchVisitor* next) : segment_(segment), next_(next) {}
+    void visit(const BatchView& batch, uint64_t position) override {
+        segment_.note_append(batch);
+        if (next_ != nullptr) next_->visit(batch, position);
+    }
+
+private:
+    Segment& segment_;
+    BatchVisitor* next_;
+};
+
+Task<Result<SegmentEnd>> Segment::recover(BatchVisitor* visitor) {
+    reset_notes();
+    SegmentBuilder builder(*this, visitor);
+    CO_TRY(const FileStatus status, co_await files_.status(log_path()));
+    CO_TRY(SegmentEnd end, co_await walk(0, BatchCursor::Crc::check, builder));
+    if (end.position < status.size) CO_TRY_STATUS(co_await truncate_file(end.position));
+    co_return end;
+}
+
+Task<Status> Segment::remove_files() {
+    file_.reset();
+    CO_TRY_STATUS(co_await remove_file(files_, path(kOffsetIndexSuffix)));
+    CO_TRY_STATUS(co_await remove_file(files_, path(kTimeIndexSuffix)));
+    CO_TRY_STATUS(co_await remove_file(files_, path(kLogSuffix)));
+    co_return Status();
+}
+
+}  // namespace ottla::storage

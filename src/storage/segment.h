@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+// Segment: one `%020d.log` file and its two indexes. It owns the open file and the index entries of what
+// is appended; who may write it when is the caller's affair (the log's lane, or the quorum log's own).
+//
+// Two sides. Memory: `note_append` says that a batch takes its place at `size()`, as Kafka's LogSegment
+// counts index entries, timestamps and the reasons to roll. Files: `write`, `sync`, `write_indexes`,
+// `truncate_file`; a segment that was only noted has no file yet. The index of a growing segment is in memory
+// only; its files are written when it is finished (rolled, closed) and rebuilt by `recover` otherwise.
+// Readers hold the file open by a copy of `file()`: unlinking or releasing it does not hurt them.
+// Used alone by the metadata log. Errors: io_error, no_space, corrupt (names the file and position).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "ottla/file.h"
+#include "ottla/op.h"
+#include "ottla/result.h"
+#include "ottla/task.h"
+#include "ottla/types.h"
+#include "records/batch.h"
+#include "storage/offset_index.h"
+#include "storage/time_index.h"
+
+namespace ottla::storage {
+
+struct SegmentLimits {
+    int64_t segment_bytes = 1024LL * 1024 * 1024;
+    /// segment.ms less this segment's share of segment.jitter.ms.
+    int64_t segment_ms = 7LL * 24 * 60 * 60 * 1000;
+    int64_t index_bytes = 10LL * 1024 * 1024;
+    int64_t index_interval_bytes = 4096;
+};
+
+/// Where a walk over a segment ended: behind its last whole batch.
+struct SegmentEnd {
+    uint64_t position = 0;
+    /// Behind the last record; the segment's base if there is none.
+    Offset offset;
+    /// Why it stopped before the end of the file; nothing if it did not.
+    std::optional<Error> damage;
+};
+
+/// Sees the batches of a walk in order; views are valid during the call.
+class BatchVisitor {
+public:
+    virtual void visit(const BatchView& batch, uint64_t position) = 0;
+
+protected:
+    ~BatchVisitor() = default;
+};
+
+class Segment : public Link {
+public:
+    Segment(FileSystem& files, std::string directory, Offset base, SegmentLimits limits,
+            WallTime created);
+
+    [[nodiscard]] Offset base() const { return base_; }
+    /// Bytes noted: where the next batch goes.
+    [[nodiscard]] uint64_t size() const { return size_; }
+    [[nodiscard]] WallTime max_timestamp() const { return max_timestamp_; }
+    [[nodiscard]] const OffsetIndex& offset_index() const { return offsets_; }
+    [[nodiscard]] const TimeIndex& time_index() const { return times_; }
+    [[nodiscard]] std::string log_path() const;
+
+    // Memory.
+    void note_append(const BatchView& batch);
+    /// Would a batch of `bytes`, ending with `last`, have to begin another segment?
+    [[nodiscard]] bool must_roll(size_t bytes, Offset last, WallTime timestamp, WallTime now) const;
+    void set_limits(const SegmentLimits& limits) { limits_ = limits; }
+    /// Forgets what was noted from `offset` on, which lies at `position`.
+    void note_truncate(Offset offset, uint64_t position);
+
+    // Files. One at a time, except read.
+    /// Makes the file if there is none. `bytes` lie at `position`.
+    Task<Status> write(uint64_t position, Chain bytes);
+    Task<Status> truncate_file(uint64_t size);
+    /// The final time index entry, then both index files, exactly as long as their entries.
+    Task<Status> write_indexes();
+    /// Log and index files, if they changed since the last sync. Names are the caller's sync_directory.
+    Task<Status> sync();
+    /// At most `length` bytes at `position`: cached ones at once. Short only at the end of the file.
+    Task<Result<Buffer>> read(uint64_t position, size_t length);
+    /// Walks the whole batches in [from, size of the file), checking CRCs if asked.
+    Task<Result<SegmentEnd>> walk(uint64_t from, BatchCursor::Crc crc, BatchVisitor& visitor);
+
+    /// From the files of a clean stop: size, indexes, timestamps. `corrupt` if the indexes do not fit: recover.
+    Task<Status> load();
+    /// Walks from the beginning with CRCs, cuts the file behind the last good batch, builds the indexes anew.
+    Task<Result<SegmentEnd>> recover(BatchVisitor* visitor);
+    /// The index files are read again if they were dropped (drop_indexes).
+    Task<Status> load_indexes();
+    void drop_indexes();
+    [[nodiscard]] bool has_indexes() const { return indexes_loaded_; }
+    /// Removes all three files.
+    Task<Status> remove_files();
+
+    Task<Result<std::shared_ptr<File>>> file(bool create);
+    [[nodiscard]] bool is_open() const { return file_ != nullptr; }
+    [[nodiscard]] bool is_dirty() const { return log_dirty_ || indexes_dirty_; }
+    /// A file was made since the last names_synced().
+    [[nodiscard]] bool names_changed() const { return names_changed_; }
+    void names_synced() { names_changed_ = false; }
+    /// Index files on disk say all there is.
+    [[nodiscard]] bool is_finished() const { return finished_; }
+    void release_file() { file_.reset(); }
+
+private:
+    friend class SegmentBuilder;
+    [[nodiscard]] std::string path(std::string_view suffix) const;
+    void reset_notes();
+
+    FileSystem& files_;
+    const std::string directory_;
+    const Offset base_;
+    SegmentLimits limits_;
+    const WallTime created_;
+    uint64_t size_ = 0;
+    OffsetIndex offsets_;
+    TimeIndex times_;
+    int64_t bytes_since_index_entry_ = 0;
+    WallTime max_timestamp_ = kNoTimestamp;
+    Offset offset_of_max_timestamp_;
+    std::optional<WallTime> first_timestamp_;
+    std::shared_ptr<File> file_;
+    bool log_dirty_ = false;
+    bool indexes_dirty_ = false;
+    bool indexes_loaded_ = true;
+    bool names_changed_ = false;
+    bool finished_ = false;
+};
+
+}  // namespace ottla::storage
