@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+// Threads for calls that block: file operations and name look-ups.
+//
+//   IoJob      one blocking call: performed on an I/O thread, brought home to the shard that asked
+//   IoQueue    jobs in order and the threads that take them
+//   IoHome     a shard's inbox of finished jobs: one message however many finished
+//   IoThreads  the queues of a process: bulk (two threads: flushes, cold reads, names), one thread
+//              per journal directory, one for name servers
+//
+// A journal's thread does nothing else, because 512 MiB of writes beside it would triple the latency
+// of a group (DESIGN 4). What is in a queue can be cancelled, what a thread has taken cannot. On
+// destruction the queues run empty first.
+#pragma once
+
+#include <condition_variable>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "io/runtime_loop.h"
+
+namespace ottla::io {
+
+class IoHome;
+
+class IoJob : public Link {
+public:
+    explicit IoJob(IoHome& home) : home_(home) {}
+    virtual ~IoJob() = default;
+    virtual void perform() = 0;    ///< On an I/O thread.
+    virtual void come_home() = 0;  ///< On the shard, once; the job is deleted after it.
+
+private:
+    friend class IoQueue;
+    IoHome& home_;
+    bool taken_ = false;
+};
+
+class IoHome final : public Message {
+public:
+    explicit IoHome(RuntimeLoop& loop) : loop_(loop) {}
+    /// From any thread.
+    void deliver(IoJob& job);
+    void run(Runtime& here) override;
+    [[nodiscard]] RuntimeLoop& loop() const { return loop_; }
+
+private:
+    RuntimeLoop& loop_;
+    std::mutex mutex_;
+    LinkList<IoJob> finished_;
+    bool on_its_way_ = false;
+};
+
+class IoQueue {
+public:
+    IoQueue(std::string name, size_t threads);
+    ~IoQueue();
+    /// The queue owns the job until it comes home.
+    void push(std::unique_ptr<IoJob> job);
+    /// Takes a job back that no thread has taken; null if one has.
+    std::unique_ptr<IoJob> take_back(IoJob& job);
+
+private:
+    void work();
+
+    std::mutex mutex_;
+    std::condition_variable not_empty_;
+    LinkList<IoJob> waiting_;
+    bool stopping_ = false;
+    std::vector<std::thread> threads_;
+};
+
+class IoThreads {
+public:
+    IoThreads() : bulk_("ottla-bulk", 2) {}
+    IoQueue& bulk() { return bulk_; }
+    /// The queue of the journals in `directory`; its thread starts with the first call.
+    IoQueue& journal(const std::string& directory);
+    IoQueue& names();
+
+private:
+    IoQueue bulk_;
+    std::mutex mutex_;
+    std::map<std::string, std::unique_ptr<IoQueue>> journals_;
+    std::unique_ptr<IoQueue> names_;
+};
+
+/// Starts a thread under a name, with every signal left to the thread that runs shard 0.
+std::thread start_thread(std::string name, std::function<void()> body);
+
+}  // namespace ottla::io
