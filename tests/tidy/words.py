@@ -80,20 +80,24 @@ def leftovers(tree):
 
 @rule("two-draws")
 def two_draws(tree):
-    """The order of evaluation of arguments differs between compilers: draw into named variables."""
+    """The order of evaluation of arguments differs between compilers: draw into named variables.
+    Conditions, `&&`, `||` and `?` order what stands on their sides."""
     for source in tree.cpp("src", "include", "tests"):
-        draws, last = 0, 0
-        for text, line in source.tokens:
-            if text in (";", "{", "}"):
+        if "random" not in source.code:
+            continue
+        tokens, draws, parens = source.tokens, 0, []
+        for index, (text, line) in enumerate(tokens):
+            before = tokens[index - 1][0] if index else ""
+            if text == "(":
+                parens.append(before)
+                if before in ("random", "draw", "random_below"):
+                    draws += 1
+                    if draws == 2:
+                        yield source.path, line, "two random draws in one statement"
+            elif text == ")" and parens:
+                draws = 0 if parens.pop() in ("if", "while", "for", "switch") else draws
+            elif text in (";", "{", "}", "?") or (text in "&|" and text == before):
                 draws = 0
-            elif text in ("random", "draw", "random_below"):
-                last = line
-            elif text == "(" and last == line:
-                draws, last = draws + 1, 0
-                if draws == 2:
-                    yield source.path, line, "two random draws in one statement"
-            else:
-                last = 0
 
 
 @rule("unordered-walk")
