@@ -112,7 +112,7 @@ def links(tree):
             continue
         text = _without_blocks(source.text)
         for number, line in enumerate(text.split("\n"), 1):
-            for target in re.findall(r"\[[^\]]*\]\(([^)\s]+)\)", line):
+            for target in re.findall(r"\[[^\]]*\]\(([^)\s]+)\)", re.sub(r"`[^`]*`", "", line)):
                 if re.match(r"[a-z]+:", target):
                     continue
                 path, _, anchor = target.partition("#")
