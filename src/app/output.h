@@ -17,7 +17,7 @@ enum class OutputFormat : uint8_t { table, json };
 /// "table" or "json"; invalid_argument otherwise.
 Result<OutputFormat> parse_output_format(std::string_view text);
 
-using Cell = std::variant<std::string, int64_t, bool, std::nullptr_t>;
+using Cell = std::variant<std::string, int64_t, bool, std::monostate>;
 
 struct Rows {
     std::vector<std::string> columns;  ///< snake_case: the JSON names; tables show them in capitals

@@ -31,7 +31,7 @@ TEST(Arguments, AMissingOrUnfitValueIsRefused) {
 
 TEST(Output, ATableAlignsColumnsAndJsonIsOneArrayOfObjects) {
     const Rows rows{.columns = {"topic", "log_end"},
-                    .rows = {{std::string("a"), int64_t{12}}, {std::string("long"), nullptr}}};
+                    .rows = {{std::string("a"), int64_t{12}}, {std::string("long"), std::monostate{}}}};
     EXPECT_EQ(render(rows, OutputFormat::table), "TOPIC  LOG END\na      12\nlong   -\n");
     EXPECT_EQ(
         render(rows, OutputFormat::json),
