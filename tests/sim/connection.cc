@@ -116,7 +116,8 @@ void Connection::stall(size_t to) {
     network_.world().schedule_in(network_.faults.give_up_after, EventKind::network,
                                  [self = shared_from_this(), to, stall] {
                                      Side& there = self->sides_[to];
-                                     if (there.stalled != 0 && there.stall == stall) self->reset_both();
+                                     if (there.stalled != 0 && there.stall == stall)
+                                         self->reset_both();
                                  });
 }
 
@@ -139,7 +140,8 @@ void Connection::deliver_bytes(Side& side, Op& op) {
         auto& fill = static_cast<FillOp&>(op);
         count = std::min(count, fill.size);
         CHECK(fill.offset + count <= fill.block->capacity(), "a read fits its block");
-        std::memcpy(fill.block.get()->data() + fill.offset, side.received.data() + side.consumed, count);
+        std::memcpy(fill.block.get()->data() + fill.offset, side.received.data() + side.consumed,
+                    count);
         fill.count = count;
     } else {
         count = std::min(count, kLargestPiece);
@@ -176,7 +178,8 @@ void Connection::close(size_t index) {
     complete_with(*side.owner, side.writer, ErrorCode::cancelled);
     if (side.reset || sides_[1 - index].closed) return;
     const bool discards = side.consumed < side.received.size();
-    send(1 - index, {.kind = discards ? Side::Chunk::Kind::reset : Side::Chunk::Kind::end, .bytes = {}});
+    send(1 - index,
+         {.kind = discards ? Side::Chunk::Kind::reset : Side::Chunk::Kind::end, .bytes = {}});
 }
 
 void Connection::process_died(size_t index, bool without_power) {
@@ -185,7 +188,8 @@ void Connection::process_died(size_t index, bool without_power) {
     side.closed = true;
     if (without_power || side.reset || sides_[1 - index].closed) return;
     const bool abrupt = network_.random().chance(500'000);
-    send(1 - index, {.kind = abrupt ? Side::Chunk::Kind::reset : Side::Chunk::Kind::end, .bytes = {}});
+    send(1 - index,
+         {.kind = abrupt ? Side::Chunk::Kind::reset : Side::Chunk::Kind::end, .bytes = {}});
 }
 
 void Connection::set_reset(size_t index) {

@@ -3,11 +3,11 @@
 //
 //   write --(window has room)--> in flight --(latency, a cut, a partition)--> received --> read
 //
-// Bytes in flight or unread are bounded by the window, so a reader that stops holds its writer up. They
-// are copies: memory of a process dies with it. Bytes of one direction arrive in order; every read
-// delivers a piece of a size drawn from the seed. An orderly end travels behind the bytes, a reset
-// discards them. A process that dies resets or ends its streams; a machine without power says nothing,
-// and its peers learn of it only when they write and wait long, or when it is up again.
+// Bytes in flight or unread are bounded by the window, so a reader that stops holds its writer up.
+// They are copies: memory of a process dies with it. Bytes of one direction arrive in order; every
+// read delivers a piece of a size drawn from the seed. An orderly end travels behind the bytes, a
+// reset discards them. A process that dies resets or ends its streams; a machine without power says
+// nothing, and its peers learn of it only when they write and wait long, or when it is up again.
 #pragma once
 
 #include <array>
@@ -31,10 +31,10 @@ public:
         std::string host;
         Endpoint local;
         Endpoint peer;
-        OpList reader;        ///< none or one ReadOp or FillOp
-        bool fills = false;   ///< which
-        OpList writer;        ///< none or one WriteOp
-        size_t written = 0;   ///< of it
+        OpList reader;       ///< none or one ReadOp or FillOp
+        bool fills = false;  ///< which
+        OpList writer;       ///< none or one WriteOp
+        size_t written = 0;  ///< of it
         std::string received;
         size_t consumed = 0;  ///< of `received`
         bool closed = false;  ///< by this side, or its process died
@@ -49,8 +49,8 @@ public:
         std::deque<Chunk> in_flight;  ///< towards this side
         size_t bytes_in_flight = 0;
         Duration last_arrival{};
-        size_t stalled = 0;           ///< arrivals that wait for a partition to heal
-        uint64_t stall = 0;           ///< number of the present stall
+        size_t stalled = 0;  ///< arrivals that wait for a partition to heal
+        uint64_t stall = 0;  ///< number of the present stall
     };
 
     Connection(Network& network, uint64_t id) : network_(network), id_(id) {}

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The crash contract of include/ottla/file.h, clause by clause, as the simulated disk implements it.
+// The crash contract of include/ottla/file.h, clause by clause, as the simulated disk implements
+// it.
 #include <gtest/gtest.h>
 
 #include <set>
@@ -261,7 +262,8 @@ TEST(CrashContract, AFullDiskFailsWritesOutsideAllocatedSpaceOnly) {
     finish(bench, reserve);
     ASSERT_FALSE(reserve.failed());
     EXPECT_TRUE(bench.run(write_at(*file, 4096, std::string(8192, 'y'))).has_value());
-    EXPECT_EQ(bench.run(write_at(*file, uint64_t{4} * 4096, "z")).error().code, ErrorCode::no_space);
+    EXPECT_EQ(bench.run(write_at(*file, uint64_t{4} * 4096, "z")).error().code,
+              ErrorCode::no_space);
     EXPECT_EQ(bench.disk().free_space(), 0U);
     file.reset();
     ASSERT_TRUE(bench.run(bench.files().unlink("/data/f")).has_value());
@@ -270,7 +272,8 @@ TEST(CrashContract, AFullDiskFailsWritesOutsideAllocatedSpaceOnly) {
 
 TEST(CrashContract, MisalignedDirectOperationsAreRefused) {
     Bench bench(1);
-    auto file = bench.run(bench.files().open("/data/f", {.write = true, .create = true, .direct = true}));
+    auto file =
+        bench.run(bench.files().open("/data/f", {.write = true, .create = true, .direct = true}));
     ASSERT_TRUE(file.has_value());
     EXPECT_TRUE((*file)->is_direct());
     EXPECT_EQ(bench.run(write_at(**file, 0, "short")).error().code, ErrorCode::invalid_argument);

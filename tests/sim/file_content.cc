@@ -110,7 +110,8 @@ void FileContent::sync_page(Page& page, uint64_t version) {
     while (durable + 1 < page.earlier.size() && page.earlier[durable + 1].version <= version) {
         ++durable;
     }
-    page.earlier.erase(page.earlier.begin(), page.earlier.begin() + static_cast<ptrdiff_t>(durable));
+    page.earlier.erase(page.earlier.begin(),
+                       page.earlier.begin() + static_cast<ptrdiff_t>(durable));
 }
 
 void FileContent::sync(uint64_t version) {
@@ -132,7 +133,8 @@ void FileContent::sync(uint64_t version) {
 void FileContent::lose(uint64_t version, Random& random) {
     for (const uint64_t index : dirty_) {
         Page& page = pages_[index];
-        if (page.version > version) continue;  // Written again meanwhile: the next sync takes it whole.
+        if (page.version > version)
+            continue;  // Written again meanwhile: the next sync takes it whole.
         const State& durable = page.earlier.front();
         if (!page.lost_bytes) page.lost_bytes = std::make_unique<Bytes>();
         for (size_t k = 0; k < kSectors; ++k) {
@@ -141,7 +143,8 @@ void FileContent::lose(uint64_t version, Random& random) {
             const size_t from = k * kSectorSize;
             page.lost = static_cast<uint8_t>(page.lost | bit);
             if (durable.bytes) {
-                std::memcpy(page.lost_bytes->data() + from, durable.bytes->data() + from, kSectorSize);
+                std::memcpy(page.lost_bytes->data() + from, durable.bytes->data() + from,
+                            kSectorSize);
             } else {
                 std::memset(page.lost_bytes->data() + from, 0, kSectorSize);
             }
@@ -159,7 +162,8 @@ void FileContent::cut_page(Page& page, Survival survival, Random& random) {
         const size_t from = k * kSectorSize;
         size_t state = 0;
         if (survival.keep(random)) {
-            const bool newest = survival.kind == Survival::Kind::everything || random.chance(700'000);
+            const bool newest =
+                survival.kind == Survival::Kind::everything || random.chance(700'000);
             state = newest ? page.earlier.size() : random.between(1, page.earlier.size());
         }
         if (state == page.earlier.size()) {

@@ -3,12 +3,11 @@
 //
 // Pages of 4096 bytes, sparse. A dirty page keeps its *states*: the durable one, the one after each
 // version that changed it, and the current one. A sync up to version V makes the newest state at or
-// below V the durable one; a power cut picks one state per 512-byte sector, so any subset of sectors
-// survives, and a sector written twice may come back as its first writing. Sizes are kept the same way,
-// independent of the data (file.h, contract 2). A failed sync turns sectors into *lost* ones (contract 5):
-// readers still see them, syncs no longer carry them, a power cut takes them back. Work is proportional
-// to the pages that are dirty.
-// pure
+// below V the durable one; a power cut picks one state per 512-byte sector, so any subset of
+// sectors survives, and a sector written twice may come back as its first writing. Sizes are kept
+// the same way, independent of the data (file.h, contract 2). A failed sync turns sectors into
+// *lost* ones (contract 5): readers still see them, syncs no longer carry them, a power cut takes
+// them back. Work is proportional to the pages that are dirty. pure
 #pragma once
 
 #include <array>
@@ -72,9 +71,9 @@ private:
     };
     struct Page {
         Bytes now{};
-        uint64_t version = 0;         ///< of `now`
-        std::vector<State> earlier;   ///< not empty exactly when dirty; the first is the durable one
-        uint8_t lost = 0;             ///< sectors that a failed sync dropped
+        uint64_t version = 0;        ///< of `now`
+        std::vector<State> earlier;  ///< not empty exactly when dirty; the first is the durable one
+        uint8_t lost = 0;            ///< sectors that a failed sync dropped
         std::unique_ptr<Bytes> lost_bytes;  ///< what the disk holds of them
     };
     struct SizeChange {

@@ -19,8 +19,8 @@ void Process::start(Factory factory, uint32_t shard_count) {
     World& world = machine_.world();
     const std::string label = fmt::format("process {} start {}", id_, ++starts_);
     world.note(label);
-    incarnations_.push_back(std::make_unique<Incarnation>(world, machine_.clock(), id_,
-                                                          world.random_for(label)));
+    incarnations_.push_back(
+        std::make_unique<Incarnation>(world, machine_.clock(), id_, world.random_for(label)));
     now_ = incarnations_.back().get();
     const uint64_t offset = now_->random.between(1, 1'000'000);
     now_->boot_offset = std::chrono::milliseconds(static_cast<int64_t>(offset));
@@ -81,7 +81,8 @@ SimRuntime& Process::runtime(uint32_t shard) {
 }
 
 Machine::Machine(World& world, std::string name)
-    : world_(world), name_(std::move(name)),
+    : world_(world),
+      name_(std::move(name)),
       disk_(hash_of(name_), world.random_for("disk of " + name_)) {
     world.network().add_host(name_, *this);
     disk_.prepare_directory("/data");

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Machine: a host with one disk, one wall clock and some processes. Process: a program on 1-16 shards
-// with its own view of disk and network, that can be killed, paused and started again.
+// Machine: a host with one disk, one wall clock and some processes. Process: a program on 1-16
+// shards with its own view of disk and network, that can be killed, paused and started again.
 //
-// Kill (-9) at any event: freeze its disk view (operations in flight settle by chance), let the network
-// tell its peers, destroy the roots of every shard, then the program itself. Power cut: all processes
-// die without a word to the network, then the disk keeps only what the crash contract says.
-// A start makes new shards (an Incarnation); the old ones stay allocated, dead, for events that name them.
+// Kill (-9) at any event: freeze its disk view (operations in flight settle by chance), let the
+// network tell its peers, destroy the roots of every shard, then the program itself. Power cut: all
+// processes die without a word to the network, then the disk keeps only what the crash contract
+// says. A start makes new shards (an Incarnation); the old ones stay allocated, dead, for events
+// that name them.
 #pragma once
 
 #include <functional>
@@ -114,7 +115,10 @@ Task<> keep_result(Task<T> task, std::shared_ptr<std::optional<T>> slot) {
 /// Runs `task` as a root of `runtime` and the World until it is done; nothing if events ran out, or
 /// `limit` events passed, before.
 template <class T>
-std::optional<T> try_run(World& world, Runtime& runtime, Task<T> task, uint64_t limit = UINT64_MAX) {
+std::optional<T> try_run(World& world,
+                         Runtime& runtime,
+                         Task<T> task,
+                         uint64_t limit = UINT64_MAX) {
     auto slot = std::make_shared<std::optional<T>>();
     runtime.spawn(detail::keep_result(std::move(task), slot));
     while (!slot->has_value() && limit-- > 0 && world.step()) continue;
@@ -138,11 +142,13 @@ inline void run(World& world, Runtime& runtime, Task<> task) {
 }
 
 /// A World with one machine and one bare process: all that a unit test of storage code needs.
-///     sim::Bench bench(seed);  auto r = bench.run(Log::open(bench.files(), ...));  bench.power_cut();
+///     sim::Bench bench(seed);  auto r = bench.run(Log::open(bench.files(), ...));
+///     bench.power_cut();
 class Bench {
 public:
     explicit Bench(uint64_t seed, uint32_t shard_count = 1)
-        : world(seed), machine(world.add_machine("machine")),
+        : world(seed),
+          machine(world.add_machine("machine")),
           process(machine.add_process("process", shard_count)) {
         process.start();
     }

@@ -32,8 +32,8 @@ void Network::heal_all() {
 
 void Network::reset_connections(const std::string& host) {
     for (const auto& connection : open_connections()) {
-        const bool concerned = host.empty() || connection->side(0).host == host ||
-                               connection->side(1).host == host;
+        const bool concerned =
+            host.empty() || connection->side(0).host == host || connection->side(1).host == host;
         if (concerned) connection->reset_both();
     }
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Network: which hosts there are, what listens where, how the links between them behave.
 //
-// A host is a machine's name; "localhost" and "127.0.0.1" are the caller's own. Links are directed, so
-// partitions may be one-sided. What is in flight when a link is blocked waits, as TCP would have it,
-// until the link heals or the connection times out.
+// A host is a machine's name; "localhost" and "127.0.0.1" are the caller's own. Links are directed,
+// so partitions may be one-sided. What is in flight when a link is blocked waits, as TCP would have
+// it, until the link heals or the connection times out.
 #pragma once
 
 #include <cstdint>
@@ -28,10 +28,10 @@ struct NetworkFaults {
     Duration latency_high = std::chrono::microseconds(300);
     Duration per_mebibyte = std::chrono::microseconds(800);
     Duration give_up_after = std::chrono::seconds(20);  ///< TCP's patience with a silent peer
-    uint32_t cut = 300'000;    ///< a read delivers less than there is
-    uint32_t stall = 200;      ///< a piece takes `stall_by` longer
+    uint32_t cut = 300'000;                             ///< a read delivers less than there is
+    uint32_t stall = 200;                               ///< a piece takes `stall_by` longer
     Duration stall_by = std::chrono::milliseconds(60);
-    uint32_t reset = 0;        ///< a piece that arrives kills its connection instead
+    uint32_t reset = 0;  ///< a piece that arrives kills its connection instead
     size_t window = size_t{256} << 10U;
 };
 
@@ -42,7 +42,9 @@ public:
     NetworkFaults faults;
 
     void add_host(const std::string& name, Machine& machine) { hosts_[name] = &machine; }
-    void block(const std::string& from, const std::string& to) { links_[{from, to}].blocked = true; }
+    void block(const std::string& from, const std::string& to) {
+        links_[{from, to}].blocked = true;
+    }
     void unblock(const std::string& from, const std::string& to);
     void block_both(const std::string& a, const std::string& b);
     void slow(const std::string& from, const std::string& to, Duration by) {

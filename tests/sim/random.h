@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The simulator's only source of chance: splitmix64 (Steele, Lea, Flood 2014). One seed gives many
 // independent streams by `fork`, so that a draw added in one place does not shift all the others.
-// No std distributions (they differ between libraries); never two draws in one expression, since the
-// order of evaluation of arguments is not specified.
-// pure
+// No std distributions (they differ between libraries); never two draws in one expression, since
+// the order of evaluation of arguments is not specified. pure
 #pragma once
 
 #include <cstddef>

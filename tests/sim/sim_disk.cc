@@ -257,8 +257,11 @@ bool SimDisk::reserve(Node& node, uint64_t page) {
     return true;
 }
 
-size_t SimDisk::write(const NodeRef& node, uint64_t position, std::span<const std::byte> bytes,
-                      uint64_t version, WallTime now) {
+size_t SimDisk::write(const NodeRef& node,
+                      uint64_t position,
+                      std::span<const std::byte> bytes,
+                      uint64_t version,
+                      WallTime now) {
     size_t fits = 0;
     while (fits < bytes.size()) {
         const uint64_t at = position + fits;
@@ -271,11 +274,15 @@ size_t SimDisk::write(const NodeRef& node, uint64_t position, std::span<const st
     return fits;
 }
 
-Status SimDisk::allocate(const NodeRef& node, uint64_t position, uint64_t length, uint64_t version) {
+Status SimDisk::allocate(const NodeRef& node,
+                         uint64_t position,
+                         uint64_t length,
+                         uint64_t version) {
     const uint64_t first = position / FileContent::kPage;
     const uint64_t end = (position + length + FileContent::kPage - 1) / FileContent::kPage;
     uint64_t missing = 0;
-    for (uint64_t page = first; page < end; ++page) missing += node->reserved.contains(page) ? 0 : 1;
+    for (uint64_t page = first; page < end; ++page)
+        missing += node->reserved.contains(page) ? 0 : 1;
     if (used_pages_ + missing > capacity_pages_) return fail(ErrorCode::no_space, node->path);
     for (uint64_t page = first; page < end; ++page) reserve(*node, page);
     if (position + length > node->content.size()) node->content.resize(position + length, version);
@@ -285,13 +292,15 @@ Status SimDisk::allocate(const NodeRef& node, uint64_t position, uint64_t length
 
 void SimDisk::truncate(const NodeRef& node, uint64_t size, uint64_t version) {
     node->content.resize(size, version);
-    const auto first = node->reserved.lower_bound((size + FileContent::kPage - 1) / FileContent::kPage);
+    const auto first =
+        node->reserved.lower_bound((size + FileContent::kPage - 1) / FileContent::kPage);
     used_pages_ -= static_cast<uint64_t>(std::distance(first, node->reserved.end()));
     node->reserved.erase(first, node->reserved.end());
     mark_dirty(node);
 }
 
-std::optional<ErrorCode> SimDisk::planned_failure(bool of_file, FileOp::Kind file_kind,
+std::optional<ErrorCode> SimDisk::planned_failure(bool of_file,
+                                                  FileOp::Kind file_kind,
                                                   FileSystemOp::Kind name_kind,
                                                   const std::string& path) {
     for (auto at = planned_.begin(); at != planned_.end(); ++at) {

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// SimDisk: one machine's file system as file.h's crash contract describes it: names, bytes, space, locks.
+// SimDisk: one machine's file system as file.h's crash contract describes it: names, bytes, space,
+// locks.
 //
-// Every operation here happens at once; SimFileSystem gives it a duration, a caller and partial effects.
-// Each directory keeps its current names, its durable names and the log of changes between the two
-// (contract 3). Versions count completed operations, so that a sync covers exactly what completed
-// before it began. A power cut is `power_cut`: names and bytes that were not durable survive by chance.
-// Tests may look at (`contents`) and damage (`flip_bit`) what is stored; `faults` shapes what goes wrong.
-// pure
+// Every operation here happens at once; SimFileSystem gives it a duration, a caller and partial
+// effects. Each directory keeps its current names, its durable names and the log of changes between
+// the two (contract 3). Versions count completed operations, so that a sync covers exactly what
+// completed before it began. A power cut is `power_cut`: names and bytes that were not durable
+// survive by chance. Tests may look at (`contents`) and damage (`flip_bit`) what is stored;
+// `faults` shapes what goes wrong. pure
 #pragma once
 
 #include <cstdint>
@@ -29,8 +30,8 @@ struct DiskFaults {
     uint32_t write_error = 0;
     uint32_t read_error = 0;
     uint32_t sync_error = 0;
-    uint32_t cache_miss = 100'000;      ///< read_cached answers would_block
-    uint32_t slow_operation = 0;        ///< takes `slow_by` longer
+    uint32_t cache_miss = 100'000;  ///< read_cached answers would_block
+    uint32_t slow_operation = 0;    ///< takes `slow_by` longer
     Duration slow_by = std::chrono::milliseconds(200);
     Duration operation = std::chrono::microseconds(20);  ///< typical; drawn from half to double
     Duration sync = std::chrono::microseconds(120);
@@ -92,8 +93,11 @@ public:
     void release_locks(uint64_t holder);
 
     /// Writes what fits of `bytes`; the number of bytes written.
-    size_t write(const NodeRef& node, uint64_t position, std::span<const std::byte> bytes,
-                 uint64_t version, WallTime now);
+    size_t write(const NodeRef& node,
+                 uint64_t position,
+                 std::span<const std::byte> bytes,
+                 uint64_t version,
+                 WallTime now);
     Status allocate(const NodeRef& node, uint64_t position, uint64_t length, uint64_t version);
     void truncate(const NodeRef& node, uint64_t size, uint64_t version);
     void sync(const NodeRef& node, uint64_t version);
@@ -102,8 +106,10 @@ public:
 
     uint64_t next_version() { return ++version_; }
     [[nodiscard]] uint64_t version() const { return version_; }
-    std::optional<ErrorCode> planned_failure(bool of_file, FileOp::Kind file_kind,
-                                             FileSystemOp::Kind name_kind, const std::string& path);
+    std::optional<ErrorCode> planned_failure(bool of_file,
+                                             FileOp::Kind file_kind,
+                                             FileSystemOp::Kind name_kind,
+                                             const std::string& path);
 
     // For machines and tests.
     /// The machine loses power: what survives is drawn, unless `survival` says it.

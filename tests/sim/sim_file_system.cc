@@ -13,8 +13,9 @@ namespace {
 
 constexpr std::array<const char*, 5> kFileWords = {"read", "write", "allocate", "truncate", "sync"};
 constexpr std::array<const char*, 11> kNameWords = {
-    "open",   "status",         "list",     "make_directory", "remove_directory", "rename",
-    "unlink", "sync_directory", "sync_all", "free_space",     "lock"};
+    "open",   "status", "list",           "make_directory", "remove_directory",
+    "rename", "unlink", "sync_directory", "sync_all",       "free_space",
+    "lock"};
 
 bool is_aligned(uint64_t value) { return value % kDirectAlignment == 0; }
 
@@ -40,7 +41,9 @@ public:
         : files_(files), node_(std::move(node)), options_(options) {}
     ~SimFile() override { files_.disk_.closed(node_); }
 
-    void start(FileOp& op) override { files_.start_file(op, node_, options_.direct, options_.write); }
+    void start(FileOp& op) override {
+        files_.start_file(op, node_, options_.direct, options_.write);
+    }
     Result<size_t> read_cached(uint64_t position, std::span<std::byte> into) override {
         CHECK(!options_.direct, "a direct file has nothing cached");
         SimDisk& disk = files_.disk_;
@@ -119,8 +122,8 @@ void SimFileSystem::start(FileSystemOp& op) {
     call.op.push_back(op);
     call.began_at_version = disk_.version();
     call.started = runtime_.world().now();
-    const bool is_sync = op.kind == FileSystemOp::Kind::sync_directory ||
-                         op.kind == FileSystemOp::Kind::sync_all;
+    const bool is_sync =
+        op.kind == FileSystemOp::Kind::sync_directory || op.kind == FileSystemOp::Kind::sync_all;
     runtime_.world().schedule_in(duration_of(0, is_sync), EventKind::disk,
                                  [this, id] { complete_name(id); });
 }
@@ -135,10 +138,9 @@ void SimFileSystem::complete_file(uint64_t id) {
     trace(static_cast<uint64_t>(op.kind), call.mapped().node->id, op.position,
           op.transferred + (done ? 0 : 1));
     if (runtime_.world().verbose()) {
-        runtime_.world().note(fmt::format("p{} {} {} at {} length {}{}", lock_holder_,
-                                          kFileWords[static_cast<size_t>(op.kind)],
-                                          call.mapped().node->path, op.position, op.length,
-                                          done ? "" : " FAILED"));
+        runtime_.world().note(fmt::format(
+            "p{} {} {} at {} length {}{}", lock_holder_, kFileWords[static_cast<size_t>(op.kind)],
+            call.mapped().node->path, op.position, op.length, done ? "" : " FAILED"));
     }
     runtime_.ready(op);
 }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// SimFileSystem: a shard's view of its machine's disk. It gives each operation of SimDisk a duration,
-// an owner that can cancel it, faults, and - when the process dies in the middle - a partial effect.
+// SimFileSystem: a shard's view of its machine's disk. It gives each operation of SimDisk a
+// duration, an owner that can cancel it, faults, and - when the process dies in the middle - a
+// partial effect.
 //
-// The effect of an operation happens at its completion; a sync covers the versions that had completed
-// when it began. `die` settles what is in flight: wholly, in part or not at all (contract 1), and from
-// then on nothing of this shard reaches the disk any more.
+// The effect of an operation happens at its completion; a sync covers the versions that had
+// completed when it began. `die` settles what is in flight: wholly, in part or not at all (contract
+// 1), and from then on nothing of this shard reaches the disk any more.
 #pragma once
 
 #include <cstdint>

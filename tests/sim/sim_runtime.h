@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // SimRuntime: one shard of a simulated process. Its run queue is the World's heap.
 //
-// `now` is the World's clock plus an offset drawn at each start of the process, so that code which keeps
-// an Instant across a restart is found out. Timers round up to a millisecond, as the contract allows.
-// A dead shard (its process was killed) swallows what destructors still ask of it; a paused one keeps
-// what falls due until it goes on. Dead shards stay allocated as long as the World: events name them.
+// `now` is the World's clock plus an offset drawn at each start of the process, so that code which
+// keeps an Instant across a restart is found out. Timers round up to a millisecond, as the contract
+// allows. A dead shard (its process was killed) swallows what destructors still ask of it; a paused
+// one keeps what falls due until it goes on. Dead shards stay allocated as long as the World:
+// events name them.
 #pragma once
 
 #include <cstdint>

@@ -121,8 +121,9 @@ void SimTransport::attempt(PendingConnect& pending) {
     auto& op = static_cast<ConnectOp&>(pending.op.front());
     const bool own = op.endpoint.host == "localhost" || op.endpoint.host == "127.0.0.1";
     const std::string& to = own ? host_ : op.endpoint.host;
-    const bool silent = network_.knows(to) && (!network_.has_power(to) || network_.is_blocked(host_, to) ||
-                                               network_.is_blocked(to, host_));
+    const bool silent =
+        network_.knows(to) && (!network_.has_power(to) || network_.is_blocked(host_, to) ||
+                               network_.is_blocked(to, host_));
     if (silent && op.deadline != kNever) return;  // The deadline ends it.
     op.unlink();
     Network::Port* port = network_.port(to, op.endpoint.port);
@@ -134,7 +135,8 @@ void SimTransport::attempt(PendingConnect& pending) {
         break;
     }
     if (listener == nullptr) {
-        const ErrorCode code = network_.knows(to) ? ErrorCode::connection_refused : ErrorCode::not_found;
+        const ErrorCode code =
+            network_.knows(to) ? ErrorCode::connection_refused : ErrorCode::not_found;
         op.set_error({code, "connect " + to_string(op.endpoint)});
         runtime_.ready(op);
         return;

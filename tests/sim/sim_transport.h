@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SimTransport: one shard's way into the simulated network; its streams and listeners.
-// All shards of a process that listen on one endpoint share a port, and take its connections in turn.
+// All shards of a process that listen on one endpoint share a port, and take its connections in
+// turn.
 #pragma once
 
 #include <cstdint>

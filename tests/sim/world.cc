@@ -38,8 +38,10 @@ bool World::Entry::operator>(const Entry& other) const {
 }
 
 World::World(WorldOptions options)
-    : options_(options), order_(Random(options.seed).fork(hash_of("order"))),
-      trace_(mix(options.seed)), network_(std::make_unique<Network>(*this)) {}
+    : options_(options),
+      order_(Random(options.seed).fork(hash_of("order"))),
+      trace_(mix(options.seed)),
+      network_(std::make_unique<Network>(*this)) {}
 
 World::~World() {
     check_ = nullptr;
@@ -122,7 +124,8 @@ bool World::step() {
         }
         if (!run_slot(entry.slot)) continue;
         ++events_run_;
-        CHECK(++events_at_now_ < kEventsAtOneInstant, "time stands still: a loop that waits for nothing");
+        CHECK(++events_at_now_ < kEventsAtOneInstant,
+              "time stands still: a loop that waits for nothing");
         if (check_) check_();
         return true;
     }

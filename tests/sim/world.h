@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // World: everything that happens in a simulation, in one order on one thread.
 //
-// A heap of events ordered by (time, key, sequence). The key is 0 (first scheduled, first run) or, with
-// `shuffle`, a draw from the seed: what is ready at one instant then runs in any order, except where an
-// order is promised (messages between two shards, bytes of a stream), which their queues keep.
-// Time jumps to the next event. The trace hash covers every event that ran and what its effect was, so
-// two runs are the same run exactly when the hashes are equal: in every build and with every allocator.
+// A heap of events ordered by (time, key, sequence). The key is 0 (first scheduled, first run) or,
+// with `shuffle`, a draw from the seed: what is ready at one instant then runs in any order, except
+// where an order is promised (messages between two shards, bytes of a stream), which their queues
+// keep. Time jumps to the next event. The trace hash covers every event that ran and what its
+// effect was, so two runs are the same run exactly when the hashes are equal: in every build and
+// with every allocator.
 //
-// An event either finishes an Op of a shard or calls an action. An Op that died meanwhile (its process
-// was killed) has left its event, which then counts for nothing. What an action captures must outlive
-// the World or be owned by the action.
+// An event either finishes an Op of a shard or calls an action. An Op that died meanwhile (its
+// process was killed) has left its event, which then counts for nothing. What an action captures
+// must outlive the World or be owned by the action.
 #pragma once
 
 #include <cstdint>
@@ -33,8 +34,8 @@ class SimRuntime;
 
 struct WorldOptions {
     uint64_t seed = 1;
-    bool shuffle = true;      ///< what is ready at one instant runs in an order drawn from the seed
-    bool verbose = false;     ///< prints every event and note to stderr
+    bool shuffle = true;   ///< what is ready at one instant runs in an order drawn from the seed
+    bool verbose = false;  ///< prints every event and note to stderr
 };
 
 /// What an event is, for the trace.
@@ -46,7 +47,8 @@ public:
     using Action = std::move_only_function<void()>;
 
     explicit World(WorldOptions options);
-    explicit World(uint64_t seed) : World(WorldOptions{.seed = seed, .shuffle = true, .verbose = false}) {}
+    explicit World(uint64_t seed)
+        : World(WorldOptions{.seed = seed, .shuffle = true, .verbose = false}) {}
     ~World();
     World(const World&) = delete;
     World& operator=(const World&) = delete;
@@ -81,7 +83,9 @@ public:
     void note(std::string_view text);
 
     Machine& add_machine(std::string name);
-    [[nodiscard]] const std::vector<std::unique_ptr<Machine>>& machines() const { return machines_; }
+    [[nodiscard]] const std::vector<std::unique_ptr<Machine>>& machines() const {
+        return machines_;
+    }
     [[nodiscard]] Network& network() { return *network_; }
     /// Called after every event (checkers). May be empty.
     void after_each_event(std::function<void()> check) { check_ = std::move(check); }
