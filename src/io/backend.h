@@ -24,7 +24,8 @@ struct BackendOptions {
     std::optional<uint64_t> seed;  ///< Of Runtime::random; by default the system's entropy.
     size_t receive_block_bytes = size_t{256} * 1024;
     Duration stop_grace = std::chrono::seconds(10);
-    std::function<void(const std::string&)> warn;  ///< Told, on shard 0, what an operator should read.
+    /// Told, on shard 0, what an operator should read.
+    std::function<void(const std::string&)> warn;
 };
 
 class Signals;

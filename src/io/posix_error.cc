@@ -17,9 +17,11 @@ ErrorCode code_of_file_error(int error) {
         case ENOSPC:
         case EDQUOT:
         case EFBIG: return ErrorCode::no_space;
-        case ENOENT: return ErrorCode::not_found;
+        case ENOENT:
+        case ENOTDIR: return ErrorCode::not_found;
         case EEXIST: return ErrorCode::already_exists;
-        case EINVAL: return ErrorCode::invalid_argument;
+        case EINVAL:
+        case EBADF: return ErrorCode::invalid_argument;
         default: return ErrorCode::io_error;
     }
 }

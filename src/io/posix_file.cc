@@ -54,7 +54,8 @@ bool PosixFile::is_aligned(const FileOp& op) const {
 void PosixFile::start(FileOp& op) {
     const bool moves = op.kind == FileOp::Kind::read || op.kind == FileOp::Kind::write;
     if (op.kind == FileOp::Kind::read) {
-        CHECK(op.into && op.into_offset + op.length <= op.into->capacity(), "a read fits its block");
+        CHECK(op.into && op.into_offset + op.length <= op.into->capacity(),
+              "a read fits its block");
     }
     op.begin(*this);
     if (moves && direct_ && !is_aligned(op)) {
@@ -89,8 +90,9 @@ Status PosixFile::perform(FileOp& op) {
 Status PosixFile::read(FileOp& op) const {
     std::byte* into = op.into->data() + op.into_offset;
     while (op.transferred < op.length) {
-        const ssize_t count = ::pread(descriptor_, into + op.transferred,
-                                      op.length - op.transferred, to_off(op.position + op.transferred));
+        const size_t done = op.transferred;
+        const ssize_t count =
+            ::pread(descriptor_, into + done, op.length - done, to_off(op.position + done));
         if (count < 0 && errno == EINTR) continue;
         if (count < 0) return failure("read", errno);
         op.transferred += static_cast<size_t>(count);

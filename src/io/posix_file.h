@@ -47,10 +47,7 @@ void start_job(IoQueue& queue, IoHome& home, Operation& op, Doer& doer) {
 template <class Operation, class Doer>
 void cancel_job(IoQueue& queue, Op& op) noexcept {
     auto* job = reinterpret_cast<OpJob<Operation, Doer>*>(static_cast<uintptr_t>(op.owner_word));
-    if (queue.take_back(*job) != nullptr) {
-        job->finish_cancelled();
-        delete job;
-    }
+    if (const auto taken_back = queue.take_back(*job); taken_back) job->finish_cancelled();
 }
 
 class PosixFile final : public File, public OpOwner {

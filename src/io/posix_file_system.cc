@@ -136,10 +136,11 @@ Status PosixFileSystem::perform(FileSystemOp& op) {
         case FileSystemOp::Kind::status: return status_of(op);
         case FileSystemOp::Kind::list: return list_names(op);
         case FileSystemOp::Kind::make_directory:
-            return ::mkdir(path, kDirectoryMode) == 0 ? Status() : failure("make directory", op.path);
+            if (::mkdir(path, kDirectoryMode) == 0) return {};
+            return failure("make directory", op.path);
         case FileSystemOp::Kind::remove_directory:
             if (::rmdir(path) == 0) return {};
-            if (errno == EEXIST) errno = ENOTEMPTY;  // POSIX allows either for what is not empty.
+            if (errno != ENOENT) errno = ENOTEMPTY;  // EEXIST and ENOTDIR say the same here.
             return failure("remove directory", op.path);
         case FileSystemOp::Kind::rename:
             return ::rename(path, op.to.c_str()) == 0 ? Status() : failure("rename", op.path);
@@ -162,6 +163,9 @@ Status PosixFileSystem::open(FileSystemOp& op) {
     if (options.truncate) flags |= O_TRUNC;
     Descriptor opened(op.path, flags);
     if (!opened.is_open()) return failure("open", op.path);
+    struct stat about {};
+    if (::fstat(opened.get(), &about) != 0) return failure("status", op.path);
+    if (S_ISDIR(about.st_mode)) return std::unexpected(file_error("open", op.path, EISDIR));
     // Set afterwards: open(O_CREAT | O_DIRECT) creates the file even where it then refuses O_DIRECT.
     const bool direct = options.direct && ::fcntl(opened.get(), F_SETFL, O_DIRECT) == 0;
     IoQueue& lane = options.lane == IoLane::journal ? threads_.journal(directory_of(op.path))

@@ -59,7 +59,8 @@ Result<int> open_listening(const SocketAddress& address, int backlog, const std:
     if (address.family() == AF_INET6) {  // "::" takes IPv4 too, as a Java server socket does.
         ::setsockopt(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
     }
-    if (::bind(descriptor, address.get(), address.size) != 0 || ::listen(descriptor, backlog) != 0) {
+    const bool bound = ::bind(descriptor, address.get(), address.size) == 0;
+    if (!bound || ::listen(descriptor, backlog) != 0) {
         const Error error = socket_error("listen on " + name, errno);
         ::close(descriptor);
         return std::unexpected(error);

@@ -439,7 +439,7 @@ Task<int> spreads_connections(Process& process, bool by_real_port) {
         EXPECT_EQ(got, 10);
         total += servers[i].streams.size();
     }
-    EXPECT_EQ(total, 20U) << "the clients of shard 0 count as its load: the others get theirs first";
+    EXPECT_EQ(total, 20U) << "the clients of shard 0 count as its load";
     for (uint32_t i = 0; i < 3; ++i) {
         (void)co_await call_on(ports.runtime, ShardIndex{i}, StopThere{servers[i]});
     }
