@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The version table: one row per live API, written by the generator from schema/*.msg.
 // `max_version` is the last *stable* version; a codec may know one more (InitProducerId 6).
-// Header versions follow from it: a flexible request has header 2, a flexible response header 1, and
-// the response of ApiVersions always has header 0 (KIP-511), or no client could read a refusal.
+// Header versions follow from it: a flexible request has header 2, a flexible response header 1,
+// and the response of ApiVersions always has header 0 (KIP-511), or no client could read a refusal.
 // pure
 #pragma once
 

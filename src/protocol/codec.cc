@@ -70,8 +70,7 @@ public:
         switch (field.shape) {
             case Shape::single:
                 if (field.kind == Kind::structure) return structure(*field.structure, at);
-                return visit_kind(field.kind,
-                                  [&]<class T>() { value(member<T>(at), lengths); });
+                return visit_kind(field.kind, [&]<class T>() { value(member<T>(at), lengths); });
             case Shape::optional:
                 if (field.kind == Kind::structure) return optional_structure(field, at);
                 return visit_kind(field.kind, [&]<class T>() {
@@ -79,8 +78,7 @@ public:
                 });
             case Shape::array:
                 if (field.kind == Kind::structure) return structures(field, at);
-                return visit_kind(field.kind,
-                                  [&]<class T>() { array<T>(at, lengths); });
+                return visit_kind(field.kind, [&]<class T>() { array<T>(at, lengths); });
             case Shape::optional_array: return optional_array(field, at, lengths);
         }
     }
@@ -184,9 +182,8 @@ size_t least_size(const Layout& layout, int16_t version, Lengths lengths) {
         if (field.shape == Shape::array || field.shape == Shape::optional_array) {
             size += compact ? 1 : 4;
         } else if (field.kind == Kind::structure) {
-            size += field.shape == Shape::optional
-                        ? 1
-                        : least_size(*field.structure, version, lengths);
+            size +=
+                field.shape == Shape::optional ? 1 : least_size(*field.structure, version, lengths);
         } else if (field.kind == Kind::string) {
             size += compact && !field.classic ? 1 : 2;
         } else if (field.kind == Kind::bytes || field.kind == Kind::gathered) {
@@ -207,7 +204,8 @@ public:
         for (const FieldLayout& field : layout.fields) {
             if (!field.versions.contains(version_)) continue;
             this->field(field, place(field, message));
-            if (!in_.ok()) [[unlikely]] return locate(layout, field);
+            if (!in_.ok()) [[unlikely]]
+                return locate(layout, field);
         }
         if (lengths_ == Lengths::compact) tags(layout, message);
     }

@@ -9,11 +9,10 @@
 //   size_t encoded_size(version, const M&)
 //   std::string to_json(version, const M&) names and values as Kafka's own converters print them
 //
-// Rules: a field that the version does not have is default after decoding and ignored in encoding; a
-// null that the version cannot express is written as empty; unknown tags are skipped and not kept.
-// Errors: malformed, or unsupported_version when no such codec exists. Encoding cannot fail; a
-// version without a codec is a programmer's error there.
-// pure
+// Rules: a field that the version does not have is default after decoding and ignored in encoding;
+// a null that the version cannot express is written as empty; unknown tags are skipped and not
+// kept. Errors: malformed, or unsupported_version when no such codec exists. Encoding cannot fail;
+// a version without a codec is a programmer's error there. pure
 #pragma once
 
 #include <cstdint>

@@ -51,8 +51,8 @@ Status FrameReader::feed(const Buffer& lent, std::vector<Buffer>& frames) {
 Status FrameReader::begin(int32_t size) {
     if (size < 0 || static_cast<size_t>(size) > max_frame_bytes_) {
         failed_ = true;
-        return fail(ErrorCode::malformed, fmt::format("a frame of {} bytes, the limit is {}", size,
-                                                      max_frame_bytes_));
+        return fail(ErrorCode::malformed,
+                    fmt::format("a frame of {} bytes, the limit is {}", size, max_frame_bytes_));
     }
     size_ = static_cast<size_t>(size);
     return {};

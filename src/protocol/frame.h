@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // From a byte stream to requests and back: int32 length, header, body.
 //
-//   FrameReader    cuts frames out of lent read buffers. A frame that lies wholly in one buffer is a
-//                  slice of it; a partial one moves into a block of its own, whose free end is offered
-//                  as the destination of the next read. Frames come without their length prefix.
-//   headers        request header 1 or 2, response header 0 or 1, chosen by api_table.h; the client id
-//                  keeps its classic length in header 2, and ApiVersions always answers in header 0.
+//   FrameReader    cuts frames out of lent read buffers. A frame that lies wholly in one buffer is
+//   a
+//                  slice of it; a partial one moves into a block of its own, whose free end is
+//                  offered as the destination of the next read. Frames come without their length
+//                  prefix.
+//   headers        request header 1 or 2, response header 0 or 1, chosen by api_table.h; the client
+//   id
+//                  keeps its classic length in header 2, and ApiVersions always answers in header
+//                  0.
 //   *_frame        a whole frame with its prefix, payloads spliced in.
-// Invariants: a frame is at most `max_frame_bytes`; memory for one grows with what has arrived beyond
-// 1 MiB, so a claimed length alone costs nothing. After an error the reader stays failed: the
-// connection is to be closed without an answer.
-// pure
+// Invariants: a frame is at most `max_frame_bytes`; memory for one grows with what has arrived
+// beyond 1 MiB, so a claimed length alone costs nothing. After an error the reader stays failed:
+// the connection is to be closed without an answer. pure
 #pragma once
 
 #include <array>
@@ -74,7 +77,9 @@ Chain response_frame(int32_t correlation_id, int16_t version, const M& body) {
 }
 
 template <RequestMessage M>
-Chain request_frame(int32_t correlation_id, std::optional<std::string> client_id, int16_t version,
+Chain request_frame(int32_t correlation_id,
+                    std::optional<std::string> client_id,
+                    int16_t version,
                     const M& body) {
     Writer out;
     Writer::Hole length = out.hole();

@@ -38,8 +38,10 @@ int nibble(char c) {
 }
 
 Result<Buffer> bytes_of(std::string_view hex) {
-    if (hex.size() % 2 != 0) return fail(ErrorCode::invalid_argument, "an odd number of hex digits");
-    if (hex.size() > kMostHexDigits) return fail(ErrorCode::invalid_argument, "the body is too long");
+    if (hex.size() % 2 != 0)
+        return fail(ErrorCode::invalid_argument, "an odd number of hex digits");
+    if (hex.size() > kMostHexDigits)
+        return fail(ErrorCode::invalid_argument, "the body is too long");
     if (hex.empty()) return Buffer{};
     BlockRef block = make_block(hex.size() / 2);
     for (size_t i = 0; i < hex.size(); i += 2) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Messages as JSON, in one line, the way Kafka's converters print them: names in camelCase, identifiers
-// and bytes in base64, fields of the version only, tagged fields only when they are not default.
+// Messages as JSON, in one line, the way Kafka's converters print them: names in camelCase,
+// identifiers and bytes in base64, fields of the version only, tagged fields only when they are not
+// default.
 #include <algorithm>
 #include <vector>
 
@@ -17,7 +18,9 @@ constexpr std::string_view kUrlSafe =
 constexpr std::string_view kPlain =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-void append_base64(std::string& out, std::span<const std::byte> bytes, std::string_view letters,
+void append_base64(std::string& out,
+                   std::span<const std::byte> bytes,
+                   std::string_view letters,
                    bool padded) {
     for (size_t i = 0; i < bytes.size(); i += 3) {
         const size_t count = std::min<size_t>(3, bytes.size() - i);
@@ -33,7 +36,11 @@ void append_base64(std::string& out, std::span<const std::byte> bytes, std::stri
 /// Length of the well-formed UTF-8 sequence at the front, or 0.
 size_t sequence_length(std::string_view text) {
     const auto lead = static_cast<unsigned char>(text[0]);
-    const size_t size = lead < 0x80 ? 1 : lead >> 5 == 6 ? 2 : lead >> 4 == 14 ? 3 : lead >> 3 == 30 ? 4 : 0;
+    const size_t size = lead < 0x80       ? 1
+                        : lead >> 5 == 6  ? 2
+                        : lead >> 4 == 14 ? 3
+                        : lead >> 3 == 30 ? 4
+                                          : 0;
     if (size == 0 || size > text.size()) return 0;
     uint32_t point = size == 1 ? lead : lead & (0x7fU >> size);
     for (size_t i = 1; i < size; ++i) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// How a message's C++ structure maps to the wire: one FieldLayout per field, one Layout per structure,
-// constant tables written by generate.py from schema/*.msg. codec.cc interprets them, so that encoding,
-// decoding, sizes, JSON and test values exist once, in a few hundred lines, for all 360 structures.
+// How a message's C++ structure maps to the wire: one FieldLayout per field, one Layout per
+// structure, constant tables written by generate.py from schema/*.msg. codec.cc interprets them, so
+// that encoding, decoding, sizes, JSON and test values exist once, in a few hundred lines, for all
+// 360 structures.
 //
 // Invariants: `fields` stand in wire order, `tagged` by tag; `offset` is the member's place in the
 // structure; a field whose shape is optional or optional_array is a std::optional in C++.
@@ -29,8 +30,8 @@ enum class Kind : uint8_t {
     float64,
     uuid,
     string,
-    bytes,      // Buffer
-    gathered,   // Chain: records that leave without a copy
+    bytes,     // Buffer
+    gathered,  // Chain: records that leave without a copy
     structure,
 };
 enum class Shape : uint8_t { single, optional, array, optional_array };
@@ -66,7 +67,7 @@ struct FieldLayout {
     uint32_t offset;
     Kind kind;
     Shape shape;
-    bool classic;  // classic lengths in every version (RequestHeader's client id)
+    bool classic;       // classic lengths in every version (RequestHeader's client id)
     bool default_null;  // otherwise what may be null is empty by default
     VersionRange versions;
     VersionRange nullable;
@@ -89,7 +90,9 @@ struct Layout {
 template <class S>
 struct ArrayOps {
     using Vector = std::vector<S>;
-    static void reserve(void* vector, size_t count) { static_cast<Vector*>(vector)->reserve(count); }
+    static void reserve(void* vector, size_t count) {
+        static_cast<Vector*>(vector)->reserve(count);
+    }
     static void clear(void* vector) { static_cast<Vector*>(vector)->clear(); }
     static void* append(void* vector) { return &static_cast<Vector*>(vector)->emplace_back(); }
     static StructureOps::Elements elements(const void* vector) {
@@ -99,7 +102,9 @@ struct ArrayOps {
 };
 template <class T>
 struct OptionalOps {
-    static void* open(void* optional) { return &static_cast<std::optional<T>*>(optional)->emplace(); }
+    static void* open(void* optional) {
+        return &static_cast<std::optional<T>*>(optional)->emplace();
+    }
     static void reset(void* optional) { static_cast<std::optional<T>*>(optional)->reset(); }
     static const void* peek(const void* optional) {
         const auto& held = *static_cast<const std::optional<T>*>(optional);
@@ -108,16 +113,28 @@ struct OptionalOps {
 };
 
 template <class S>
-inline constexpr StructureOps kArray{ArrayOps<S>::reserve,  ArrayOps<S>::clear, ArrayOps<S>::append,
-                                     ArrayOps<S>::elements, nullptr,            nullptr,         nullptr};
+inline constexpr StructureOps kArray{ArrayOps<S>::reserve,
+                                     ArrayOps<S>::clear,
+                                     ArrayOps<S>::append,
+                                     ArrayOps<S>::elements,
+                                     nullptr,
+                                     nullptr,
+                                     nullptr};
 template <class S>
-inline constexpr StructureOps kOptionalArray{
-    ArrayOps<S>::reserve,  ArrayOps<S>::clear,
-    ArrayOps<S>::append,   ArrayOps<S>::elements,
-    OptionalOps<std::vector<S>>::open, OptionalOps<std::vector<S>>::reset,
-    OptionalOps<std::vector<S>>::peek};
+inline constexpr StructureOps kOptionalArray{ArrayOps<S>::reserve,
+                                             ArrayOps<S>::clear,
+                                             ArrayOps<S>::append,
+                                             ArrayOps<S>::elements,
+                                             OptionalOps<std::vector<S>>::open,
+                                             OptionalOps<std::vector<S>>::reset,
+                                             OptionalOps<std::vector<S>>::peek};
 template <class S>
-inline constexpr StructureOps kOptional{nullptr, nullptr, nullptr, nullptr, OptionalOps<S>::open,
-                                        OptionalOps<S>::reset, OptionalOps<S>::peek};
+inline constexpr StructureOps kOptional{nullptr,
+                                        nullptr,
+                                        nullptr,
+                                        nullptr,
+                                        OptionalOps<S>::open,
+                                        OptionalOps<S>::reset,
+                                        OptionalOps<S>::peek};
 
 }  // namespace ottla::protocol

@@ -30,8 +30,11 @@ struct MessageRow {
 };
 
 template <class M>
-constexpr MessageRow message_row(std::string_view name, MessageKind kind, int16_t key,
-                                 int16_t min_version, int16_t max_version) {
+constexpr MessageRow message_row(std::string_view name,
+                                 MessageKind kind,
+                                 int16_t key,
+                                 int16_t min_version,
+                                 int16_t max_version) {
     return {name,
             kind,
             key,

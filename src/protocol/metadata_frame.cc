@@ -37,12 +37,13 @@ Result<FramedMetadataRecord> decode_metadata_record(Buffer value) {
     FramedMetadataRecord framed;
     if (!choose(type, framed.record,
                 std::make_index_sequence<std::variant_size_v<MetadataRecord>>{})) {
-        return fail(ErrorCode::unsupported_version, fmt::format("no metadata record has type {}", type));
+        return fail(ErrorCode::unsupported_version,
+                    fmt::format("no metadata record has type {}", type));
     }
     if (version > INT16_MAX) return fail(ErrorCode::malformed, "a metadata record's version");
     framed.version = static_cast<int16_t>(version);
-    TRY_STATUS(std::visit(
-        [&](auto& record) { return decode(in, framed.version, record); }, framed.record));
+    TRY_STATUS(std::visit([&](auto& record) { return decode(in, framed.version, record); },
+                          framed.record));
     TRY_STATUS(in.finished());
     return framed;
 }

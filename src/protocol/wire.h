@@ -2,10 +2,12 @@
 // The primitives of Kafka's protocol: big-endian integers, varints, strings and byte runs in their
 // classic (fixed length) and compact (varint length + 1, KIP-482) encoding.
 //
-//   Reader   bounds-checked and sticky: after the first failure every read yields zero or nothing and
-//            `ok()` is false, so callers check once. Nothing is allocated before its length was held
-//            against the bytes that are left. Byte runs are slices when it reads a Buffer.
-//   Writer   appends into growing blocks; `splice` takes a payload in without copying it (short ones
+//   Reader   bounds-checked and sticky: after the first failure every read yields zero or nothing
+//   and
+//            `ok()` is false, so callers check once. Nothing is allocated before its length was
+//            held against the bytes that are left. Byte runs are slices when it reads a Buffer.
+//   Writer   appends into growing blocks; `splice` takes a payload in without copying it (short
+//   ones
 //            are copied: an extra iovec costs more). `finish` gives the Chain.
 // Limits: a string has at most 32,767 bytes, an array at most 1,000,000 elements, a tag section at
 // most 10,000 tags (Kafka 4.4's own). Errors: ErrorCode::malformed.

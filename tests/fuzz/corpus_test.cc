@@ -39,6 +39,8 @@ void replay(const char* name, void (*fuzzer)(std::span<const std::byte>)) {
     }
 }
 
+TEST(FuzzCorpus, ProtocolFrame) { replay("protocol_frame", fuzz_protocol_frame); }
+TEST(FuzzCorpus, ProtocolMessage) { replay("protocol_message", fuzz_protocol_message); }
 TEST(FuzzCorpus, RecordBatch) { replay("record_batch", fuzz_record_batch); }
 
 }  // namespace

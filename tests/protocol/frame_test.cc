@@ -33,7 +33,8 @@ TEST(FrameReader, AWholeFrameIsASliceOfTheReadBuffer) {
 }
 
 TEST(FrameReader, FramesComeOutEqualHoweverTheStreamIsCut) {
-    const std::string stream = framed("one") + framed("") + framed(std::string(50, 'x')) + framed("4");
+    const std::string stream =
+        framed("one") + framed("") + framed(std::string(50, 'x')) + framed("4");
     for (size_t piece = 1; piece <= stream.size(); ++piece) {
         FrameReader reader{100};
         std::vector<Buffer> frames;
@@ -63,9 +64,9 @@ TEST(FrameReader, ThePartialFrameOffersItsRestAsDestination) {
 }
 
 TEST(FrameReader, NegativeAndOversizedLengthsFailForGood) {
-    for (const std::string_view prefix : {std::string_view{"\xff\xff\xff\xff"},
-                                          std::string_view{"\0\0\0\x65", 4},
-                                          std::string_view{"\x7f\xff\xff\xff"}}) {
+    for (const std::string_view prefix :
+         {std::string_view{"\xff\xff\xff\xff"}, std::string_view{"\0\0\0\x65", 4},
+          std::string_view{"\x7f\xff\xff\xff"}}) {
         FrameReader reader{100};
         std::vector<Buffer> frames;
         EXPECT_FALSE(reader.feed(Buffer::copy_of(prefix), frames));

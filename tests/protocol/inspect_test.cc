@@ -12,7 +12,8 @@ TEST(InspectLine, EncodesAgainWhatItDecoded) {
     EXPECT_EQ(inspect_line("request 18 0 ", false), "");
     EXPECT_EQ(inspect_line("request 18 3 036D65 ", false),
               "error: ApiVersionsRequest.clientSoftwareVersion: the bytes end within a varint");
-    EXPECT_EQ(inspect_line("request 18 3 036D6502310", false), "error: an odd number of hex digits");
+    EXPECT_EQ(inspect_line("request 18 3 036D6502310", false),
+              "error: an odd number of hex digits");
     EXPECT_EQ(inspect_line("request 18 3 036D65023100", false), "036d65023100");
     EXPECT_EQ(inspect_line("  response\t0 3 \t0000000000000000\r\n", false), "0000000000000000");
 }
@@ -28,7 +29,9 @@ TEST(InspectLine, TextThatIsNotUtf8IsReplacedInJsonAndKeptInBytes) {
     EXPECT_EQ(inspect_line("request 18 3 05ff22c3a9023100", true),
               R"({"clientSoftwareName":"\ufffd\"é","clientSoftwareVersion":"1"})");
     EXPECT_EQ(inspect_line("request 18 3 05ff22c3a9023100", false), "05ff22c3a9023100");
-    EXPECT_EQ(inspect_line("request 18 3 02010431c081" "00", true),
+    EXPECT_EQ(inspect_line("request 18 3 02010431c081"
+                           "00",
+                           true),
               R"({"clientSoftwareName":"\u0001","clientSoftwareVersion":"1\ufffd\ufffd"})");
 }
 
@@ -40,8 +43,8 @@ TEST(InspectLine, WhateverItGetsItAnswers) {
           std::string{"request 18 99 00"}, std::string{"request 18 -1 00"},
           std::string{"request 18 3 zz"}, std::string{"request 18 0 00"},
           std::string{"answer 18 0 00"}, std::string{"record NoSuchRecord 0 00"},
-          std::string{"request 18 0  00 00"}, "request 3 9 " + huge, huge, "response 3 0 " + huge + "f",
-          std::string(100, '\0')}) {
+          std::string{"request 18 0  00 00"}, "request 3 9 " + huge, huge,
+          "response 3 0 " + huge + "f", std::string(100, '\0')}) {
         EXPECT_TRUE(is_error(inspect_line(line, false))) << line.substr(0, 60);
         EXPECT_TRUE(is_error(inspect_line(line, true))) << line.substr(0, 60);
     }

@@ -5,8 +5,8 @@
 #include <fmt/format.h>
 
 #include "protocol/api_table.h"
-#include "tests/protocol/fill.h"
 #include "protocol/message.h"
+#include "tests/protocol/fill.h"
 
 namespace ottla::protocol {
 namespace {

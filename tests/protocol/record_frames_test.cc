@@ -33,7 +33,8 @@ TEST(MetadataFrame, HasKafkasBytes) {
     TopicRecord topic;
     topic.name = "t";
     topic.topic_id = kMetadataTopicId;
-    const Buffer expected = bytes_of({1, 2, 0, 2, 't', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0});
+    const Buffer expected =
+        bytes_of({1, 2, 0, 2, 't', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0});
     EXPECT_EQ(encode_metadata_record(topic, 0), expected);
     const auto framed = decode_metadata_record(expected);
     ASSERT_TRUE(framed);
@@ -41,13 +42,16 @@ TEST(MetadataFrame, HasKafkasBytes) {
 }
 
 TEST(MetadataFrame, ATypeVersionOrFrameOfANewerKafkaIsNamed) {
-    EXPECT_EQ(decode_metadata_record(bytes_of({2, 2, 0})).error().code, ErrorCode::unsupported_version);
+    EXPECT_EQ(decode_metadata_record(bytes_of({2, 2, 0})).error().code,
+              ErrorCode::unsupported_version);
     EXPECT_EQ(decode_metadata_record(bytes_of({1, 99, 0})).error().detail,
               "no metadata record has type 99");
-    EXPECT_EQ(decode_metadata_record(bytes_of({1, 2, 9})).error().detail, "TopicRecord has no version 9");
+    EXPECT_EQ(decode_metadata_record(bytes_of({1, 2, 9})).error().detail,
+              "TopicRecord has no version 9");
     EXPECT_EQ(decode_metadata_record(bytes_of({1, 2, 0xff, 0xff, 0x7f})).error().code,
               ErrorCode::malformed);
-    EXPECT_EQ(decode_metadata_record(bytes_of({1, 20, 0, 0, 7})).error().code, ErrorCode::malformed);
+    EXPECT_EQ(decode_metadata_record(bytes_of({1, 20, 0, 0, 7})).error().code,
+              ErrorCode::malformed);
     EXPECT_EQ(decode_metadata_record(Buffer{}).error().code, ErrorCode::malformed);
 }
 
@@ -66,7 +70,8 @@ TEST(CoordinatorRecord, KeysBeginWithTheirTypeAndValuesWithTheirVersion) {
     value.offset = 42;
     value.metadata = "m";
     for (int16_t version = 0; version <= OffsetCommitValue::kMaxVersion; ++version) {
-        const auto again = decode_record_value<OffsetCommitValue>(encode_record_value(version, value));
+        const auto again =
+            decode_record_value<OffsetCommitValue>(encode_record_value(version, value));
         ASSERT_TRUE(again);
         EXPECT_EQ(again->version, version);
         EXPECT_EQ(again->value.offset, 42);

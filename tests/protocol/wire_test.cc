@@ -20,8 +20,8 @@ TEST(Writer, IntegersAreBigEndian) {
     out.int64(-1);
     out.uint16(0xfffe);
     EXPECT_EQ(out.size(), 17U);
-    EXPECT_EQ(out.finish().flatten(),
-              bytes_of({0xfe, 1, 2, 3, 4, 5, 6, 255, 255, 255, 255, 255, 255, 255, 255, 255, 0xfe}));
+    EXPECT_EQ(out.finish().flatten(), bytes_of({0xfe, 1, 2, 3, 4, 5, 6, 255, 255, 255, 255, 255,
+                                                255, 255, 255, 255, 0xfe}));
     EXPECT_EQ(out.size(), 0U);
 }
 
@@ -94,7 +94,8 @@ TEST(Reader, LengthsAreHeldAgainstTheBytesLeftBeforeAnythingIsAllocated) {
     Reader array{bytes_of({0, 0, 0, 9, 1, 2})};
     EXPECT_FALSE(array.nullable_array_size(Lengths::classic));
     EXPECT_EQ(array.status().error().detail, "an array has more elements than bytes are left");
-    Reader million{Buffer::copy_of(std::string("\0\x0f\x42\x41", 4) + std::string(1'100'000, '\0'))};
+    Reader million{
+        Buffer::copy_of(std::string("\0\x0f\x42\x41", 4) + std::string(1'100'000, '\0'))};
     EXPECT_EQ(million.array_size(Lengths::classic), 0U);
     EXPECT_EQ(million.status().error().detail, "an array has more than 1000000 elements");
 }

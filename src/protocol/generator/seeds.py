@@ -1,25 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fuzz seeds from golden lines: two bytes name the message (its place in the registry), two the version."""
-
-import hashlib
+"""Seeds for tests/fuzz/protocol_message_fuzz.cc from golden lines: kind, key or place, version, body."""
 
 
 def write(schema, golden, folder):
     folder.mkdir(parents=True, exist_ok=True)
-    place = {}
-    for index, message in enumerate(schema.messages):
-        if message.kind in ("request", "response"):
-            place[(message.kind, message.key)] = index
-        place[message.name] = index
+    others = [message.name for message in schema.messages if not message.api]
     for path in sorted(golden.glob("*.hex")):
-        for line in path.read_text().splitlines():
-            words = line.split()
-            if not words or words[0].startswith("#"):
-                continue
-            if words[0] in ("request", "response"):
-                index = place[(words[0], int(words[1]))]
-            else:
-                index = place[words[1]]
-            body = bytes.fromhex(words[3]) if len(words) > 3 else b""
-            data = index.to_bytes(2, "big") + int(words[2]).to_bytes(2, "big") + body
-            (folder / hashlib.sha1(data).hexdigest()).write_bytes(data)
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            kind, which, version, *body = line.split()
+            place = int(which) if kind in ("request", "response") else others.index(which)
+            choice = {"request": 0, "response": 1}.get(kind, 2)
+            data = bytes([choice, place, int(version)]) + bytes.fromhex("".join(body))
+            (folder / f"{path.stem}_{number:04}").write_bytes(data)
