@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Emits C++: one header of plain structs per schema file, layout tables in UNITS units, the registry."""
 
-from language import FOREVER, SchemaError, snake
+from language import SchemaError, snake
 
 UNITS = 15
 BANNER = "// Written by src/protocol/generate.py from src/protocol/schema: do not edit.\n"
@@ -68,7 +68,7 @@ def versions_note(field, message):
     if field.tag is not None:
         notes.append(f"tag {field.tag}")
     if (low, high) != message.versions:
-        notes.append(f"v{low}+" if high == message.versions[1] else f"v{low}-{high}" if low != high else f"v{low}")
+        notes.append(f"v{low}+" if high == message.versions[1] else f"v{low}" if low == high else f"v{low}-{high}")
     if field.prose:
         notes.append(field.prose)
     return "; ".join(notes)
@@ -88,7 +88,7 @@ def emit_message(message, out):
         out.append(f"namespace {inner_namespace(message)} {{")
         for name, fields in message.structs.items():
             out.append(f"struct {name} {{")
-            emit_struct_members_plain(message, fields, out)
+            emit_struct_members(message, fields, out)
             out.append(f"    bool operator==(const {name}&) const = default;\n}};")
         out.append(f"}}  // namespace {inner_namespace(message)}\n")
     for line in message.prose or (message.api.prose if message.api and message.kind == "request" else []):
@@ -102,10 +102,6 @@ def emit_message(message, out):
     out.append(f"    bool operator==(const {message.name}&) const = default;\n}};\n")
 
 
-def emit_struct_members_plain(message, fields, out):
-    emit_struct_members(message, fields, out)
-
-
 def emit_constants(message, out):
     low, high = message.versions
     if message.api:
@@ -113,7 +109,7 @@ def emit_constants(message, out):
         out.append(f"    using {other} = {message.api.name}{other};")
         out.append(f"    static constexpr ApiKey kApiKey = ApiKey::{snake(message.api.name)};")
         if message.api.unstable <= high:
-            out.append(f"    static constexpr int16_t kMaxCodecVersion = {high};  // unstable: not advertised")
+            out.append(f"    static constexpr int16_t kMaxCodecVersion = {high};  // not advertised")
             high = message.api.unstable - 1
     elif message.key is not None:
         out.append(f"    static constexpr int16_t kRecordType = {message.key};")
@@ -137,7 +133,8 @@ def header(stem, messages, prose):
         emit_message(message, out)
     if stem == "metadata_records":
         names = ",\n    ".join(message.name for message in messages)
-        out.append(f"/// Any of the above, in the order of their types.\nusing MetadataRecord = std::variant<\n    {names}>;\n")
+        out.append("/// Any of the above, in the order of their types.")
+        out.append(f"using MetadataRecord = std::variant<\n    {names}>;\n")
         out.insert(out.index("#include <string_view>") + 1, "#include <variant>")
     out.append("}  // namespace ottla::protocol")
     return "\n".join(out) + "\n"
@@ -163,7 +160,8 @@ def field_row(message, owner, field):
     null_default = "true" if field.nullable and field.default == "null" else "false"
     return (f'    {{"{field.json}", offsetof({owner}, {field.name}), Kind::{kind}, Shape::{shape}, '
             f'{"true" if field.classic else "false"}, {null_default}, {bounds(field.versions)}, '
-            f'{bounds(field.nullable)}, {-1 if field.tag is None else field.tag}, {literal(value)}, {text}, {structure}, {ops}}},')
+            f"{bounds(field.nullable)}, {-1 if field.tag is None else field.tag}, {literal(value)}, {text}, "
+            f"{structure}, {ops}}},")
 
 
 def emit_layout(message, name, owner, fields, label, out):
@@ -239,7 +237,8 @@ def files(schema):
     texts = {"api_key.h": api_key(schema), "registry.cc": registry(schema, stems)}
     for stem in stems:
         texts[f"{stem}.h"] = header(stem, by_stem[stem], schema.file_prose.get(stem, []))
-    weight = {stem: sum(len(m.fields) + sum(map(len, m.structs.values())) for m in by_stem[stem]) for stem in stems}
+    weight = {stem: sum(len(m.fields) + sum(map(len, m.structs.values())) for m in messages)
+              for stem, messages in by_stem.items()}
     total, done, units = sum(weight.values()), 0, [[] for _ in range(UNITS)]
     for stem in stems:
         units[min(done * UNITS // total, UNITS - 1)].append(stem)

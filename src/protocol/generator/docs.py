@@ -64,7 +64,7 @@ def page(schema):
         for message in schema.messages:
             if message.api is api:
                 fields_block(message, f"{message.name} key {api.key} v{span(message.versions)}", out)
-        out.append("")
+                out.append("")
     out += ["## Records and other structures", ""]
     stem = None
     for message in schema.messages:

@@ -14,10 +14,12 @@
     message VotersRecord                anything else with versions
     retired 4 LeaderAndIsr              a key whose last version is gone
 
-A field is `name type [= default] [v3+ | v3-5 | v3] [tag 0] [null v6+] [json fooBar] [classic] [# prose]`.
+A field is `name type [= default] [v3+ | v3-5 | v3] [tag 0] [null v6+] [json fooBar] [classic]` and
+perhaps `# prose`.
 Types: bool int8 int16 uint16 int32 uint32 int64 float64 uuid string bytes records, a structure, `[T]`
 for an array; `?` behind a type means it may be null (only where `null v6+` says so, if present).
-A nullable field is null by default, unless `= empty` says otherwise. `classic` keeps the old length encoding in every version.
+A nullable field is null by default, unless `= empty` says otherwise. `classic` keeps the old length
+encoding in every version.
 """
 
 import dataclasses
