@@ -34,7 +34,8 @@ BANNED = [
     (r"(?<![\w.>:])(?:::)?\s*\b(pread|pwrite|preadv2?|pwritev2?|fsync|fdatasync|ftruncate|fallocate|mmap|munmap|"
      r"epoll_\w+|socket|recvmsg|sendmsg|sendfile|syscall|ioctl|fcntl)\s*\(", _SHELL,
      "system calls belong to src/io, behind FileSystem and Transport"),
-    (r"\busing\s+namespace\s+(?!\w+_layout\b|std::(\w+_)?literals\b)[\w:]+", (), "name what you use"),
+    (r"\busing\s+namespace\s+(?!\w+_layout\b|std::(\w+_)?literals\b)[\w:]+", _TEST, "name what you use"),
+    (r"\busing\s+namespace\s+(std|testing|fmt|boost)\s*;", (), "name what you use"),
     (r"\bstd\s*::\s*function\b", _TEST + ("src/io/", "src/app/", "bench/"),
      "it allocates and copies: a template parameter, an Op or a virtual call"),
     (r"\b(v?f?printf|puts|fputs|putchar|s?n?printf)\s*\(", ("src/base/check.cc", "src/app/", "tests/", "bench/"),
