@@ -41,6 +41,8 @@ public:
     std::span<std::byte> destination();
     /// `bytes` were read into `destination()`.
     void filled(size_t bytes, std::vector<Buffer>& frames);
+    /// The block that `destination()` lies in, for Stream::read_into; null when that is empty.
+    [[nodiscard]] const BlockRef& block() const { return block_; }
     /// Bytes held for a frame that is not complete.
     [[nodiscard]] size_t pending() const { return block_ ? have_ : prefix_size_; }
 
