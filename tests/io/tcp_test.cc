@@ -473,9 +473,17 @@ TEST(TcpListener, WithItsQueueFullConnectionsWaitAndAreNotLost) {
     process.run(holds_back(process));
 }
 
+Task<> accept_in_vain(Runtime& runtime, Listener& listener) {
+    auto cut = listener.accept();
+    const auto none = co_await with_deadline(runtime, cut, runtime.now() + milliseconds(150));
+    EXPECT_FALSE(none.has_value());
+}
+
 Task<int> survives_exhaustion(Process& process) {
     Ports ports = process.on(0);
     Pair pair = co_await connected(ports);
+    // Once with descriptors: UBSan looks at a type the first time with the help of a pipe.
+    co_await accept_in_vain(ports.runtime, *pair.listener);
     rlimit before{};
     ::getrlimit(RLIMIT_NOFILE, &before);
     const int client = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -496,10 +504,7 @@ Task<int> survives_exhaustion(Process& process) {
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     address.sin_port = htons(pair.listener->local().port);
     EXPECT_EQ(::connect(client, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
-    auto cut = pair.listener->accept();
-    const Instant soon = ports.runtime.now() + milliseconds(150);
-    const auto none = co_await with_deadline(ports.runtime, cut, soon);
-    EXPECT_FALSE(none.has_value());
+    co_await accept_in_vain(ports.runtime, *pair.listener);
     ::setrlimit(RLIMIT_NOFILE, &before);
     EXPECT_GE(process.warnings.size(), 1U);
     EXPECT_LE(process.warnings.size(), 3U) << "it pauses and does not spin";
