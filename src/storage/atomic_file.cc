@@ -55,4 +55,14 @@ Task<Status> remove_file(FileSystem& files, std::string path) {
     co_return Status();
 }
 
+Task<Status> remove_log_directory(FileSystem& files, std::string path) {
+    const auto entries = co_await files.list(path);
+    if (!entries && entries.error().code == ErrorCode::not_found) co_return Status();
+    if (!entries) co_return std::unexpected(entries.error());
+    for (const DirectoryEntry& entry : *entries) {
+        CO_TRY_STATUS(co_await remove_file(files, fmt::format("{}/{}", path, entry.name)));
+    }
+    co_return co_await files.remove_directory(path);
+}
+
 }  // namespace ottla::storage

@@ -21,6 +21,9 @@ Task<Result<Buffer>> read_file(FileSystem& files, std::string path, uint64_t at_
 /// not_found is success.
 Task<Status> remove_file(FileSystem& files, std::string path);
 
+/// A flat directory and the files in it; not_found is success.
+Task<Status> remove_log_directory(FileSystem& files, std::string path);
+
 /// The part before the last '/'; "." if there is none.
 std::string parent_path(const std::string& path);
 

@@ -63,8 +63,6 @@ struct AppendRequest {
     LeaderEpoch leader_epoch = kNoLeaderEpoch;
     /// From ValidatedBatch::restamp.
     std::optional<Restamp> restamp;
-    /// KIP-890: an unknown producer must start at sequence 0.
-    bool verify_first_sequence = false;
 };
 
 struct AppendResult {
@@ -151,6 +149,12 @@ public:
     /// The leader epoch of the record at `offset`.
     [[nodiscard]] LeaderEpoch epoch_at(Offset offset) const;
 
+    /// A new leader writes from log_end on, before its first record.
+    void begin_epoch(LeaderEpoch epoch);
+    /// The last stable offset may not pass it.
+    [[nodiscard]] std::optional<Offset> first_open_transaction() const;
+
+    /// Everything but the durability.
     void configure(const LogConfig& config);
     [[nodiscard]] const LogConfig& config() const;
     /// relaxed -> strict returns after everything acknowledged so far is synced.

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "storage/journal_files.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "storage/atomic_file.h"
+#include "storage/file_names.h"
+#include "storage/journal_format.h"
+
+namespace ottla::storage {
+
+static_assert(kJournalBlockBytes == kDirectAlignment);
+
+JournalFiles::JournalFiles(Runtime& runtime,
+                           FileSystem& files,
+                           std::string directory,
+                           const StorageSettings& settings)
+    : runtime_(runtime), files_(files), directory_(std::move(directory)), settings_(settings),
+      gate_(runtime) {}
+
+uint64_t JournalFiles::planned_bytes(uint64_t sequence) const {
+    return sequence <= 1 ? settings_.journal_first_file_bytes : settings_.journal_file_bytes;
+}
+
+Task<Status> JournalFiles::open() {
+    CO_TRY(auto slot, co_await make_slot(settings_.journal_first_file_bytes, false));
+    free_.push_back(std::move(slot));
+    co_return Status();
+}
+
+Task<Result<std::unique_ptr<JournalFiles::Slot>>> JournalFiles::make_slot(uint64_t bytes,
+                                                                          bool zeroed) {
+    auto slot = std::make_unique<Slot>();
+    const uint64_t number = next_number_++;
+    slot->path = join_path(directory_, journal_file_name(runtime_.shard(), number));
+    slot->bytes = bytes;
+    OpenOptions options;
+    options.write = true;
+    options.create = true;
+    options.exclusive = true;
+    options.direct = true;
+    options.lane = IoLane::journal;
+    CO_TRY(slot->file, co_await files_.open(slot->path, options));
+    every_path_.push_back(slot->path);
+    CO_TRY([[maybe_unused]] size_t allocated, co_await slot->file->allocate(0, bytes));
+    if (zeroed) CO_TRY_STATUS(co_await write_zeros(slot->path, bytes));
+    CO_TRY([[maybe_unused]] size_t synced, co_await slot->file->sync());
+    CO_TRY_STATUS(co_await files_.sync_directory(directory_));
+    co_return slot;
+}
+
+/// Through a descriptor of the bulk lane, in pieces, so that the journal's own thread stays free.
+Task<Status> JournalFiles::write_zeros(std::string path, uint64_t bytes) {
+    constexpr uint64_t kPiece = 256ULL * 1024;
+    OpenOptions options;
+    options.write = true;
+    options.direct = true;
+    CO_TRY(const std::unique_ptr<File> file, co_await files_.open(path, options));
+    const BlockRef zeros = make_block(kPiece, kDirectAlignment);
+    std::memset(zeros->data(), 0, kPiece);
+    for (uint64_t at = 0; at < bytes && !gate_.is_closed(); at += kPiece) {
+        Chain piece(Buffer{zeros, 0, std::min(kPiece, bytes - at)});
+        CO_TRY([[maybe_unused]] size_t written, co_await file->write(at, std::move(piece)));
+    }
+    co_return Status();
+}
+
+Task<> JournalFiles::prepare() {
+    const Gate::Pass pass = gate_.enter();
+    if (!pass) co_return;
+    auto slot = co_await make_slot(settings_.journal_file_bytes, true);
+    preparing_ = false;
+    // A failure shows again, and is reported, where the file is needed.
+    if (slot) free_.push_back(*std::move(slot));
+}
+
+JournalFiles::Slot* JournalFiles::take_free() {
+    if (free_.empty()) return nullptr;
+    live_.push_back(std::move(free_.front()));
+    free_.erase(free_.begin());
+    return live_.back().get();
+}
+
+Task<Result<File*>> JournalFiles::file_for(uint64_t sequence, uint64_t group, uint64_t end) {
+    Slot* slot = current();
+    if (slot == nullptr || slot->sequence != sequence) {
+        slot = take_free();
+        if (slot == nullptr) {
+            CO_TRY(auto made, co_await make_slot(settings_.journal_file_bytes, false));
+            live_.push_back(std::move(made));
+            slot = live_.back().get();
+        }
+        slot->sequence = sequence;
+        slot->first_group = group;
+    }
+    slot->last_group = group;
+    slot->used_bytes = end;
+    if (end > slot->bytes) {  // One batch larger than a file.
+        CO_TRY([[maybe_unused]] size_t grown,
+               co_await slot->file->allocate(slot->bytes, end - slot->bytes));
+        slot->bytes = end;
+    }
+    if (end > slot->bytes / 2 && free_.empty() && !preparing_ && !gate_.is_closed()) {
+        preparing_ = true;
+        runtime_.spawn(prepare());
+    }
+    co_return slot->file.get();
+}
+
+void JournalFiles::needed_from(uint64_t oldest_needed) {
+    recorded_ = std::max(recorded_, oldest_needed);
+    while (live_.size() > 1 && live_.front()->last_group < recorded_) {
+        live_.front()->used_bytes = 0;
+        free_.push_back(std::move(live_.front()));
+        live_.pop_front();
+    }
+}
+
+uint64_t JournalFiles::start_of_file_with(uint64_t group) const {
+    for (const auto& slot : live_) {
+        if (slot->last_group >= group) return slot->first_group;
+    }
+    return live_.empty() ? 1 : live_.back()->first_group;
+}
+
+uint64_t JournalFiles::live_bytes_from(uint64_t group) const {
+    uint64_t bytes = 0;
+    for (const auto& slot : live_) {
+        if (slot->last_group >= group) bytes += slot->used_bytes;
+    }
+    return bytes;
+}
+
+Task<> JournalFiles::stop() { co_await gate_.close(); }
+
+Task<Status> JournalFiles::remove_all() {
+    live_.clear();
+    free_.clear();
+    for (const std::string& path : every_path_) {
+        CO_TRY_STATUS(co_await remove_file(files_, path));
+    }
+    every_path_.clear();
+    co_return Status();
+}
+
+}  // namespace ottla::storage

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "storage/journal_replay.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <map>
+#include <set>
+
+#include "storage/atomic_file.h"
+#include "storage/file_names.h"
+
+namespace ottla::storage {
+namespace {
+
+constexpr std::string_view kRetiredPrefix = ".ottla-retired-";
+constexpr uint64_t kWindowBytes = 1024ULL * 1024;
+/// More than one group can hold: a larger length is not a length.
+constexpr uint64_t kMostGroup = 512ULL * 1024 * 1024;
+
+std::string retired_path(const std::string& directory, ShardIndex shard) {
+    return join_path(directory, fmt::format("{}{}", kRetiredPrefix, shard.value()));
+}
+
+/// Finds the intact groups of one file.
+class GroupScanner {
+public:
+    GroupScanner(std::unique_ptr<File> file, uint64_t size) : file_(std::move(file)), size_(size) {}
+
+    Task<Status> scan(std::vector<ReplayGroup>& found, size_t index) {
+        uint64_t at = 0;
+        while (at + kGroupHeaderBytes <= size_) {
+            CO_TRY(const auto head, co_await bytes_at(at, kGroupHeaderBytes));
+            const auto header = read_group_header(head);
+            if (!header || kGroupHeaderBytes + header->payload_bytes > size_ - at ||
+                header->payload_bytes > kMostGroup) {
+                at += kJournalBlockBytes;
+                continue;
+            }
+            CO_TRY(const auto group,
+                   co_await bytes_at(at, kGroupHeaderBytes + header->payload_bytes));
+            if (!group_is_intact(group, *header)) {
+                at += kJournalBlockBytes;
+                continue;
+            }
+            found.push_back({index, at, *header});
+            at += header->blocks_bytes();
+        }
+        co_return Status();
+    }
+
+private:
+    Task<Result<std::span<const std::byte>>> bytes_at(uint64_t position, uint64_t length) {
+        if (position < window_at_ || position + length > window_at_ + window_.size()) {
+            const uint64_t wanted = std::min(size_ - position, std::max(length, kWindowBytes));
+            BlockRef block = make_block(wanted);
+            CO_TRY(const size_t got, co_await file_->read(position, wanted, block));
+            window_ = Buffer{std::move(block), 0, got};
+            window_at_ = position;
+        }
+        const uint64_t skip = position - window_at_;
+        if (skip + length > window_.size()) {
+            co_return fail(ErrorCode::io_error, "a journal file became shorter");
+        }
+        co_return window_.span().subspan(skip, length);
+    }
+
+    std::unique_ptr<File> file_;
+    uint64_t size_;
+    Buffer window_;
+    uint64_t window_at_ = 0;
+};
+
+Error broken(const JournalChain& chain, uint64_t group, std::string_view why) {
+    return {ErrorCode::corrupt,
+            fmt::format("{}: journal group {} {}, although later groups are there; the directory "
+                        "stays offline",
+                        chain.paths.empty() ? std::string() : parent_path(chain.paths.front()),
+                        group, why)};
+}
+
+/// Leaves what has to be replayed, in order, or says what is missing.
+Status order_groups(JournalChain& chain, TestFaults faults) {
+    auto& groups = chain.groups;
+    std::sort(groups.begin(), groups.end(), [](const ReplayGroup& a, const ReplayGroup& b) {
+        return a.header.sequence < b.header.sequence;
+    });
+    const ReplayGroup newest = groups.back();
+    std::vector<ReplayGroup> stale;
+    if (faults.replay_recycled_block) {
+        for (const ReplayGroup& group : groups) {
+            if (group.file == newest.file && group.position > newest.position) {
+                stale.push_back(group);
+            }
+        }
+    }
+    std::erase_if(groups, [&newest](const ReplayGroup& group) {
+        return group.header.sequence < newest.header.oldest_needed;
+    });
+    uint64_t expected = newest.header.oldest_needed;
+    for (size_t i = 0; i < groups.size(); ++i, ++expected) {
+        if (groups[i].header.sequence != expected) {
+            return std::unexpected(broken(chain, expected, "is damaged or missing"));
+        }
+        if (i > 0 && groups[i].header.previous_crc != groups[i - 1].header.crc) {
+            return std::unexpected(broken(chain, expected, "does not follow the one before it"));
+        }
+    }
+    if (faults.forget_last_journal_group) groups.pop_back();
+    groups.insert(groups.end(), stale.begin(), stale.end());
+    return {};
+}
+
+struct ShardFiles {
+    std::vector<std::string> paths;
+    std::set<uint64_t> retired;
+};
+
+Task<Result<std::set<uint64_t>>> read_retired(FileSystem& files, std::string path) {
+    std::set<uint64_t> ids;
+    CO_TRY(const Buffer text, co_await read_file(files, path, 4096));
+    uint64_t id = 0;
+    const std::string_view digits = text.text();
+    const auto [stop, error] = std::from_chars(digits.data(), digits.data() + digits.size(), id, 16);
+    if (error == std::errc{}) ids.insert(id);
+    co_return ids;
+}
+
+Task<Result<JournalChain>> read_chain(FileSystem& files,
+                                      ShardIndex shard,
+                                      ShardFiles from,
+                                      Uuid directory_id,
+                                      TestFaults faults) {
+    JournalChain chain;
+    chain.shard = shard;
+    chain.paths = std::move(from.paths);
+    for (size_t i = 0; i < chain.paths.size(); ++i) {
+        CO_TRY(const FileStatus status, co_await files.status(chain.paths[i]));
+        CO_TRY(auto file, co_await files.open(chain.paths[i], OpenOptions{}));
+        GroupScanner scanner(std::move(file), status.size);
+        CO_TRY_STATUS(co_await scanner.scan(chain.groups, i));
+    }
+    std::erase_if(chain.groups, [&from](const ReplayGroup& group) {
+        return from.retired.contains(group.header.journal_id);
+    });
+    if (chain.groups.empty()) co_return chain;
+    chain.journal_id = chain.groups.front().header.journal_id;
+    for (const ReplayGroup& group : chain.groups) {
+        if (group.header.directory_id != directory_id || group.header.shard != shard.value()) {
+            co_return fail(ErrorCode::corrupt, fmt::format("{} is the journal of another directory",
+                                                           chain.paths[group.file]));
+        }
+        if (group.header.journal_id != chain.journal_id) {
+            co_return fail(ErrorCode::corrupt, fmt::format("{} and {} belong to two journals",
+                                                           chain.paths[group.file],
+                                                           chain.paths.front()));
+        }
+    }
+    CO_TRY_STATUS(order_groups(chain, faults));
+    co_return chain;
+}
+
+}  // namespace
+
+Task<Result<FoundJournals>> find_journals(FileSystem& files,
+                                          std::string directory,
+                                          Uuid directory_id,
+                                          TestFaults faults) {
+    CO_TRY(const auto entries, co_await files.list(directory));
+    std::map<ShardIndex, ShardFiles> shards;
+    FoundJournals found;
+    for (const DirectoryEntry& entry : entries) {
+        const std::string path = join_path(directory, entry.name);
+        if (const auto name = parse_journal_file(entry.name)) {
+            shards[name->shard].paths.push_back(path);
+            found.paths.push_back(path);
+        } else if (entry.name.starts_with(kRetiredPrefix)) {
+            uint32_t shard = 0;
+            const std::string_view digits =
+                std::string_view(entry.name).substr(kRetiredPrefix.size());
+            std::from_chars(digits.data(), digits.data() + digits.size(), shard);
+            auto ids = co_await read_retired(files, path);
+            if (ids) shards[ShardIndex{shard}].retired = *std::move(ids);
+        }
+    }
+    for (auto& [shard, from] : shards) {
+        if (from.paths.empty()) continue;
+        CO_TRY(auto chain, co_await read_chain(files, shard, from, directory_id, faults));
+        if (!chain.groups.empty()) found.chains.push_back(std::move(chain));
+    }
+    co_return found;
+}
+
+Task<Result<Buffer>> read_group(FileSystem& files, std::string path, ReplayGroup group) {
+    CO_TRY(const auto file, co_await files.open(path, OpenOptions{}));
+    const size_t bytes = kGroupHeaderBytes + group.header.payload_bytes;
+    BlockRef block = make_block(bytes);
+    CO_TRY(const size_t got, co_await file->read(group.position, bytes, block));
+    if (got != bytes) co_return fail(ErrorCode::io_error, path + " became shorter");
+    co_return Buffer{std::move(block), 0, bytes};
+}
+
+Task<Status> retire_journal(FileSystem& files,
+                            std::string directory,
+                            ShardIndex shard,
+                            uint64_t journal_id) {
+    Buffer text = Buffer::copy_of(fmt::format("{:016x}\n", journal_id));
+    co_return co_await replace_file(files, retired_path(directory, shard), text);
+}
+
+Task<Status> remove_retired_markers(FileSystem& files, std::string directory) {
+    CO_TRY(const auto entries, co_await files.list(directory));
+    for (const DirectoryEntry& entry : entries) {
+        if (!entry.name.starts_with(kRetiredPrefix)) continue;
+        CO_TRY_STATUS(co_await remove_file(files, join_path(directory, entry.name)));
+    }
+    co_return Status();
+}
+
+}  // namespace ottla::storage

@@ -1,0 +1,387 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "storage/log.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "records/control.h"
+#include "storage/file_names.h"
+#include "storage/log_parts.h"
+#include "storage/shard_directory.h"
+
+namespace ottla::storage {
+
+ProducerBatch producer_batch(const BatchView& batch) {
+    ProducerBatch view;
+    view.producer = batch.producer_id();
+    view.epoch = batch.producer_epoch();
+    view.first_sequence = batch.base_sequence();
+    view.last_sequence = batch.last_sequence();
+    view.first_offset = batch.base_offset();
+    view.last_offset = batch.last_offset();
+    view.max_timestamp = batch.max_timestamp();
+    view.transactional = batch.is_transactional();
+    view.control = batch.is_control();
+    return view;
+}
+
+void feed_producers(ProducerState& producers, const BatchView& batch) {
+    if (!batch.has_producer()) return;
+    if (!batch.is_control()) {
+        producers.appended(producer_batch(batch));
+        return;
+    }
+    RecordIterator records(batch, batch.payload());
+    Record record;
+    if (!records.next(record)) return;
+    const auto control = parse_control(record);
+    if (!control) return;
+    const auto end = parse_end_transaction(*control);
+    if (!end) return;
+    producers.marker_appended(producer_batch(batch), !end->committed, end->coordinator_epoch);
+}
+
+// LogParts: memory.
+
+LogParts::LogParts(LogIdentity who, const LogConfig& settings, ShardDirectory& directory)
+    : identity(std::move(who)), config(settings), home(directory),
+      producers(directory.settings().faults), users(directory.runtime()),
+      lane(directory.runtime(), 1) {}
+
+Status LogParts::usable() const {
+    if (home.error()) return std::unexpected(*home.error());
+    if (deleted) {
+        return fail(ErrorCode::unknown_topic_or_partition,
+                    fmt::format("{} is deleted", identity.path));
+    }
+    return {};
+}
+
+size_t LogParts::segment_index(Offset offset) const {
+    auto above = std::upper_bound(segments.begin(), segments.end(), offset,
+                                  [](Offset wanted, const std::shared_ptr<Segment>& segment) {
+                                      return wanted < segment->base();
+                                  });
+    return above == segments.begin() ? 0 : static_cast<size_t>(above - segments.begin()) - 1;
+}
+
+SegmentLimits LogParts::limits() const {
+    SegmentLimits limits;
+    limits.segment_bytes = config.segment_bytes;
+    limits.segment_ms = config.segment_ms;
+    limits.index_bytes = config.segment_index_bytes;
+    limits.index_interval_bytes = config.index_interval_bytes;
+    return limits;
+}
+
+std::string LogParts::path_of(std::string_view name) const {
+    return join_path(identity.path, name);
+}
+
+void LogParts::add_segment(Offset base) {
+    SegmentLimits own = limits();
+    if (config.segment_jitter_ms > 0) {
+        const uint64_t drawn = home.runtime().random();
+        own.segment_ms -= static_cast<int64_t>(
+            drawn % static_cast<uint64_t>(std::min(config.segment_jitter_ms, own.segment_ms)));
+    }
+    segments.push_back(std::make_shared<Segment>(home.files(), identity.path, base, own,
+                                                 home.runtime().wall_time()));
+    ++generation;
+}
+
+void LogParts::declare(size_t bytes) {
+    JournalEntry entry;
+    entry.kind = EntryKind::declare;
+    entry.instance = identity.instance;
+    entry.topic_id = identity.topic_id;
+    entry.log = identity.name;
+    entry.directory_name = log_directory_name(identity.name);
+    const size_t own =
+        kEntryHeaderBytes + 24 + entry.log.topic.size() + entry.directory_name.size();
+    Journal& journal = home.journal();
+    const uint64_t file = journal.file_of_next(own + bytes);
+    if (file == declared_in) return;
+    declared_in = file;
+    journal.add_entry(entry);
+}
+
+void LogParts::mark(JournalGroup& group) {
+    if (marked_group == group.sequence) {
+        group.marks[mark_index].end = log_end;
+        return;
+    }
+    marked_group = group.sequence;
+    mark_index = group.marks.size();
+    group.marks.push_back({identity.instance, log_end});
+}
+
+JournalGroup& LogParts::journal_entry(EntryKind kind, Offset offset) {
+    constexpr size_t kMost = kEntryHeaderBytes + 32;
+    declare(kMost);
+    JournalEntry entry;
+    entry.kind = kind;
+    entry.instance = identity.instance;
+    entry.offset = offset;
+    entry.segment_base = active().base();
+    entry.position = static_cast<uint32_t>(active().size());
+    return home.journal().add_entry(entry);
+}
+
+void LogParts::roll_segment() {
+    FileEffect effect;
+    effect.kind = FileEffect::Kind::snapshot;
+    effect.offset = log_end;
+    effect.bytes = producers.snapshot();
+    effects.push_back(std::move(effect));
+    add_segment(log_end);
+}
+
+void LogParts::advance_durable(Offset end) {
+    if (deleted || end <= durable_end) return;
+    durable_end = end;
+    if (observer != nullptr) observer->durable_end_moved(*self, end);
+}
+
+void LogParts::forget_chunk(const Chunk& chunk) {
+    while (!tail.empty() && tail.front().group->chunk == &chunk) {
+        CHECK(tail.begin() < flush_cursor, "only flushed bytes are evicted");
+        tail.pop_front();
+    }
+}
+
+void LogParts::drop_unflushed() {
+    for (uint64_t number = flush_cursor; number < tail.end(); ++number) {
+        home.journal().effect_done(*tail.at(number).group);
+    }
+    while (!tail.empty()) tail.pop_back();
+    flush_cursor = tail.end();
+    for (FileEffect& effect : effects) {
+        if (effect.group != nullptr) home.journal().effect_done(*effect.group);
+    }
+    effects.clear();
+}
+
+void LogParts::cut(Offset boundary, size_t segment, uint64_t position) {
+    ++generation;
+    while (!tail.empty() && tail.back().base >= boundary) {
+        const TailBatch last = tail.back();
+        const bool unflushed = tail.end() - 1 >= flush_cursor;
+        tail.pop_back();
+        if (unflushed) home.journal().effect_done(*last.group);
+    }
+    if (!home.settings().faults.late_flush_undoes_truncation && in_flight_end) {
+        in_flight_end = std::min(*in_flight_end, tail.end());
+    }
+    flush_cursor = std::min(flush_cursor, tail.end());
+    FileEffect effect;
+    effect.kind = FileEffect::Kind::truncate;
+    effect.offset = segments[segment]->base();
+    effect.position = position;
+    effect.end = boundary;
+    while (segments.size() > segment + 1) {
+        size_bytes -= segments.back()->size();
+        effect.removed.push_back(std::move(segments.back()));
+        segments.pop_back();
+    }
+    size_bytes -= active().size() - position;
+    active().note_truncate(boundary, position);
+    log_end = boundary;
+    for (Offset* end : {&durable_end, &flushed_end, &synced_end, &checkpoint_end, &high_watermark}) {
+        *end = std::min(*end, boundary);
+    }
+    home.journal().lower_marks(identity.instance, boundary);
+    epochs.truncate_end(boundary);
+    epochs_changed = true;
+    JournalGroup& group = journal_entry(EntryKind::truncate, boundary);
+    mark(group);
+    effect.group = &group;
+    effects.push_back(std::move(effect));
+}
+
+// Log.
+
+Log::Log(std::unique_ptr<LogParts> parts) : parts_(std::move(parts)) { parts_->self = this; }
+Log::~Log() = default;
+
+const TopicPartition& Log::name() const { return parts_->identity.name; }
+const Uuid& Log::topic_id() const { return parts_->identity.topic_id; }
+const std::string& Log::path() const { return parts_->identity.path; }
+const std::string& Log::log_dir() const { return parts_->identity.log_dir; }
+bool Log::is_offline() const { return parts_->home.error().has_value(); }
+
+Offset Log::log_start() const { return parts_->log_start; }
+Offset Log::local_log_start() const {
+    return std::max(parts_->log_start, parts_->segments.front()->base());
+}
+Offset Log::log_end() const { return parts_->log_end; }
+Offset Log::durable_end() const { return parts_->durable_end; }
+Offset Log::flushed_end() const { return parts_->flushed_end; }
+Offset Log::synced_end() const { return parts_->synced_end; }
+uint64_t Log::size_bytes() const { return parts_->size_bytes; }
+
+void Log::observe(LogObserver* observer) { parts_->observer = observer; }
+const LogConfig& Log::config() const { return parts_->config; }
+
+void Log::configure(const LogConfig& config) {
+    const Durability durability = parts_->config.durability;
+    parts_->config = config;
+    parts_->config.durability = durability;  // set_durability, which may have to wait.
+    for (auto& segment : parts_->segments) segment->set_limits(parts_->limits());
+}
+
+Task<Status> Log::set_durability(Durability durability) {
+    LogParts& parts = *parts_;
+    if (durability == Durability::strict && parts.config.durability == Durability::relaxed) {
+        // From here on nothing is acknowledged before its sync; what was must be synced first.
+        parts.config.durability = Durability::strict;
+        CO_TRY_STATUS(co_await parts.home.journal().wait_durable(parts.marked_group));
+    }
+    parts.config.durability = durability;
+    co_return Status();
+}
+
+Result<AppendResult> Log::append(const AppendRequest& request) {
+    LogParts& log = *parts_;
+    TRY_STATUS(log.usable());
+    TRY(const BatchView sent, parse_batch(request.batch));
+    CHECK(sent.size() == request.batch.size(), "one batch at a time");
+    const bool leads = request.mode == AppendMode::leader;
+    const Offset base = leads ? log.log_end : sent.base_offset();
+    if (base < log.log_end) {
+        return fail(ErrorCode::invalid_request,
+                    fmt::format("{}: a batch at {} below the log end {}", path(), base.value(),
+                                log.log_end.value()));
+    }
+    if (leads) {
+        TRY(const auto duplicate, log.producers.check(producer_batch(sent)));
+        if (duplicate) {
+            return AppendResult{AppendResult::Verdict::duplicate, duplicate->first_offset,
+                                duplicate->first_offset + sent.last_offset_delta(),
+                                duplicate->timestamp};
+        }
+    }
+    Journal& journal = log.home.journal();
+    if (!journal.fits(sent.size())) {
+        log.home.note_pressure();
+        return fail(ErrorCode::would_block, "the journal has no room");
+    }
+    const Offset last = base + sent.last_offset_delta();
+    const WallTime timestamp =
+        request.restamp ? request.restamp->max_timestamp : sent.max_timestamp();
+    if (log.active().must_roll(sent.size(), last, timestamp, log.home.runtime().wall_time())) {
+        log.roll_segment();
+    }
+    Segment& segment = log.active();
+    log.declare(kAppendHeaderBytes + sent.size());
+    const Journal::Place place = journal.add_append(log.identity.instance, segment.base(),
+                                                    segment.size(), sent.size());
+    std::memcpy(place.batch.data(), request.batch.data(), request.batch.size());
+    if (leads) assign_offsets(place.batch, base, request.leader_epoch, request.restamp);
+
+    const BatchView stored(place.batch);
+    TailBatch entry{base, last, place.group, place.offset_in_chunk,
+                    static_cast<uint32_t>(stored.size()), segment.base(),
+                    static_cast<uint32_t>(segment.size())};
+    segment.note_append(stored);
+    log.tail.push_back(entry);
+    log.size_bytes += stored.size();
+    const auto latest = log.epochs.latest();
+    if (stored.leader_epoch() >= LeaderEpoch{0} &&
+        (!latest || latest->epoch < stored.leader_epoch())) {
+        log.epochs.assign(stored.leader_epoch(), base);
+        log.epochs_changed = true;
+    }
+    feed_producers(log.producers, stored);
+    log.log_end = last + 1;
+    log.mark(*place.group);
+    if (log.home.settings().faults.acknowledge_before_durable) log.advance_durable(log.log_end);
+    return AppendResult{AppendResult::Verdict::appended, base, last, stored.max_timestamp()};
+}
+
+Status Log::roll() {
+    LogParts& log = *parts_;
+    TRY_STATUS(log.usable());
+    if (log.active().size() == 0) return {};
+    log.roll_segment();
+    JournalGroup& group = log.journal_entry(EntryKind::roll, log.log_end);
+    log.mark(group);
+    FileEffect effect;
+    effect.kind = FileEffect::Kind::make_segment;
+    effect.offset = log.log_end;
+    effect.group = &group;
+    log.effects.push_back(std::move(effect));
+    return {};
+}
+
+Status Log::delete_before(Offset offset) {
+    LogParts& log = *parts_;
+    TRY_STATUS(log.usable());
+    if (offset > log.durable_end) {
+        return fail(ErrorCode::offset_out_of_range,
+                    fmt::format("{}: {} is above the durable end {}", path(), offset.value(),
+                                log.durable_end.value()));
+    }
+    if (offset <= log.log_start) return {};
+    log.log_start = offset;
+    log.epochs.truncate_start(offset);
+    log.epochs_changed = true;
+    JournalGroup& group = log.journal_entry(EntryKind::log_start, offset);
+    log.mark(group);
+    FileEffect effect;
+    effect.kind = FileEffect::Kind::remove_head;
+    effect.group = &group;
+    log.effects.push_back(std::move(effect));
+    return {};
+}
+
+Task<Status> Log::truncate_to(Offset offset) {
+    LogParts& log = *parts_;
+    CO_TRY_STATUS(log.usable());
+    const Gate::Pass pass = log.users.enter();
+    if (offset >= log.log_end) co_return Status();
+    if (offset < log.log_start) {
+        co_return fail(ErrorCode::offset_out_of_range,
+                       fmt::format("{}: truncation to {} below the log start {}", path(),
+                                   offset.value(), log.log_start.value()));
+    }
+    CO_TRY(const LogParts::Place place, co_await log.locate(offset));
+    CO_TRY_STATUS(co_await log.ensure_indexes(place.segment));
+    CO_TRY_STATUS(log.usable());
+    log.cut(place.base, place.segment, place.position);
+    if (log.home.settings().faults.late_flush_undoes_truncation) {
+        // The planted bug: the file is cut beside a write that is on its way.
+        CO_TRY_STATUS(co_await log.truncate_files(log.effects.back()));
+    }
+    co_return co_await log.rebuild_producers();
+}
+
+LeaderEpoch Log::latest_epoch() const {
+    const auto latest = parts_->epochs.latest();
+    return latest ? latest->epoch : kNoLeaderEpoch;
+}
+EpochEnd Log::end_offset_for_epoch(LeaderEpoch epoch) const {
+    return parts_->epochs.end_of(epoch, parts_->log_end);
+}
+LeaderEpoch Log::epoch_at(Offset offset) const { return parts_->epochs.epoch_at(offset); }
+void Log::begin_epoch(LeaderEpoch epoch) {
+    parts_->epochs.assign(epoch, parts_->log_end);
+    parts_->epochs_changed = true;
+    parts_->home.note_dirty(*parts_);
+}
+
+void Log::note_high_watermark(Offset high_watermark) { parts_->high_watermark = high_watermark; }
+Offset Log::noted_high_watermark() const { return parts_->high_watermark; }
+
+void Log::expire_producers(WallTime now) {
+    parts_->producers.expire_before(
+        WallTime{now.value() - parts_->config.producer_id_expiration_ms});
+}
+
+std::optional<Offset> Log::first_open_transaction() const {
+    return parts_->producers.first_open_transaction();
+}
+
+}  // namespace ottla::storage

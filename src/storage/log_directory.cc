@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "storage/log_directory.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "storage/atomic_file.h"
+#include "storage/file_names.h"
+#include "storage/journal_replay.h"
+#include "storage/offset_checkpoint.h"
+#include "storage/recovery.h"
+
+namespace ottla::storage {
+namespace {
+
+constexpr uint64_t kMostProperties = 64ULL * 1024;
+constexpr uint64_t kMostCheckpoint = 256ULL * 1024 * 1024;
+
+std::string clean_shutdown_text(BrokerEpoch epoch) {
+    return fmt::format("{{\"version\":0,\"brokerEpoch\":{}}}", epoch.value());
+}
+
+BrokerEpoch parse_clean_shutdown(std::string_view text) {
+    constexpr std::string_view kKey = "\"brokerEpoch\"";
+    const size_t at = text.find(kKey);
+    if (at == std::string_view::npos) return BrokerEpoch{-1};
+    text.remove_prefix(at + kKey.size());
+    while (!text.empty() && (text.front() == ' ' || text.front() == ':')) text.remove_prefix(1);
+    int64_t epoch = -1;
+    std::from_chars(text.data(), text.data() + text.size(), epoch);
+    return BrokerEpoch{epoch};
+}
+
+/// A missing checkpoint file is an empty one; a damaged one is an error only where files are trusted.
+Task<Result<OffsetCheckpoint>> read_checkpoint(FileSystem& files, std::string path, bool trusted) {
+    const auto text = co_await read_file(files, path, kMostCheckpoint);
+    if (!text && text.error().code == ErrorCode::not_found) co_return OffsetCheckpoint{};
+    if (!text) co_return std::unexpected(text.error());
+    auto parsed = parse_offset_checkpoint(text->text());
+    if (!parsed && trusted) {
+        co_return fail(ErrorCode::corrupt, fmt::format("{}: {}", path, parsed.error().detail));
+    }
+    co_return parsed.value_or(OffsetCheckpoint{});
+}
+
+Offset value_of(const OffsetCheckpoint& entries, const TopicPartition& log) {
+    const auto at = entries.find(log);
+    return at == entries.end() ? kNoOffset : at->second;
+}
+
+}  // namespace
+
+LogDirectory::LogDirectory(Ports ports, std::string path, StorageSettings settings)
+    : ports_(ports), path_(std::move(path)), settings_(settings) {}
+
+std::string LogDirectory::file(std::string_view name) const { return join_path(path_, name); }
+
+ServedDirectory LogDirectory::served() const {
+    return {path_, meta_ ? meta_->directory_id : Uuid{}};
+}
+
+Task<Result<std::unique_ptr<LogDirectory>>> LogDirectory::open(Ports ports,
+                                                               std::string path,
+                                                               StorageSettings settings) {
+    const Status made = co_await ports.files.make_directory(path);
+    if (!made && made.error().code != ErrorCode::already_exists) {
+        co_return std::unexpected(made.error());
+    }
+    std::unique_ptr<LogDirectory> directory(new LogDirectory(ports, std::move(path), settings));
+    auto lock = co_await ports.files.lock(directory->file(kLockFile));
+    if (!lock && lock.error().code == ErrorCode::locked) {
+        co_return fail(ErrorCode::locked,
+                       fmt::format("{} is in use by another process (its .lock is held)",
+                                   directory->path_));
+    }
+    if (!lock) co_return std::unexpected(lock.error());
+    directory->lock_ = *std::move(lock);
+    CO_TRY_STATUS(co_await directory->read_state());
+    co_return directory;
+}
+
+Task<Status> LogDirectory::read_state() {
+    const auto properties =
+        co_await read_file(ports_.files, file(kMetaPropertiesFile), kMostProperties);
+    if (properties) {
+        auto parsed = parse_meta_properties(properties->text());
+        if (!parsed) {
+            co_return fail(ErrorCode::corrupt, fmt::format("{}: {}", path_, parsed.error().detail));
+        }
+        meta_ = *std::move(parsed);
+    } else if (properties.error().code != ErrorCode::not_found) {
+        co_return std::unexpected(properties.error());
+    }
+    const auto shutdown =
+        co_await read_file(ports_.files, file(kCleanShutdownFile), kMostProperties);
+    clean_ = shutdown.has_value();
+    if (clean_) previous_broker_epoch_ = parse_clean_shutdown(shutdown->text());
+    CO_TRY(const auto entries, co_await ports_.files.list(path_));
+    bool occupied = meta_.has_value();
+    for (const DirectoryEntry& entry : entries) {
+        guarded_ = guarded_ || (entry.is_directory && entry.name == kGuardFolder);
+        const bool log = entry.is_directory && parse_log_directory(entry.name).has_value();
+        occupied = occupied || log || parse_journal_file(entry.name).has_value();
+    }
+    empty_ = !occupied;
+    co_return Status();
+}
+
+Task<Status> LogDirectory::format(MetaProperties meta) {
+    CHECK(empty_, "only an empty directory is formatted");
+    meta_ = meta;
+    empty_ = false;
+    Buffer text = Buffer::copy_of(to_text(meta));
+    co_return co_await replace_file(ports_.files, file(kMetaPropertiesFile), text);
+}
+
+Task<Status> LogDirectory::recover() {
+    CO_TRY(FoundJournals found, co_await find_journals(ports_.files, path_,
+                                                       served().directory_id, settings_.faults));
+    if (!found.chains.empty()) {
+        clean_ = false;
+        previous_broker_epoch_ = BrokerEpoch{-1};
+        Recovery recovery(ports_.files, path_, guarded_);
+        CO_TRY_STATUS(co_await recovery.run(found.chains));
+        if (!recovery.log_starts().empty()) {
+            const std::string path = file(kLogStartFile);
+            CO_TRY(OffsetCheckpoint starts, co_await read_checkpoint(ports_.files, path, false));
+            for (const auto& [log, start] : recovery.log_starts()) {
+                Offset& known = starts.try_emplace(log, start).first->second;
+                known = std::max(known, start);
+            }
+            Buffer text = Buffer::copy_of(to_text(starts));
+            CO_TRY_STATUS(co_await replace_file(ports_.files, path, text));
+        }
+        // From here on a crash may leave any subset of the files: they count as applied.
+        for (const JournalChain& chain : found.chains) {
+            CO_TRY_STATUS(co_await retire_journal(ports_.files, path_, chain.shard,
+                                                  chain.journal_id));
+        }
+    }
+    for (const std::string& path : found.paths) {
+        CO_TRY_STATUS(co_await remove_file(ports_.files, path));
+    }
+    CO_TRY_STATUS(co_await ports_.files.sync_directory(path_));
+    CO_TRY_STATUS(co_await remove_retired_markers(ports_.files, path_));
+    CO_TRY_STATUS(co_await remove_leftovers());
+    co_return co_await find_logs();
+}
+
+/// Directories of deleted logs whose files a crash left.
+Task<Status> LogDirectory::remove_leftovers() {
+    CO_TRY(const auto entries, co_await ports_.files.list(path_));
+    for (const DirectoryEntry& entry : entries) {
+        const auto name = entry.is_directory ? parse_log_directory(entry.name) : std::nullopt;
+        if (!name || name->kind != LogDirectoryKind::deleted) continue;
+        CO_TRY_STATUS(co_await remove_log_directory(ports_.files, file(entry.name)));
+    }
+    co_return Status();
+}
+
+Task<Status> LogDirectory::find_logs() {
+    CO_TRY(const auto points,
+           co_await read_checkpoint(ports_.files, file(kRecoveryPointFile), clean_));
+    CO_TRY(const auto starts, co_await read_checkpoint(ports_.files, file(kLogStartFile), clean_));
+    CO_TRY(const auto watermarks,
+           co_await read_checkpoint(ports_.files, file(kHighWatermarkFile), clean_));
+    CO_TRY(const auto entries, co_await ports_.files.list(path_));
+    logs_.clear();
+    for (const DirectoryEntry& entry : entries) {
+        if (!entry.is_directory) continue;
+        const auto name = parse_log_directory(entry.name);
+        if (!name || name->kind != LogDirectoryKind::log || name->log.topic == kMetadataTopic) {
+            continue;
+        }
+        FoundLog found;
+        found.name = name->log;
+        found.log_dir = path_;
+        found.clean = clean_;
+        found.recovery_point = value_of(points, found.name);
+        found.log_start = value_of(starts, found.name);
+        found.high_watermark = value_of(watermarks, found.name);
+        const std::string metadata = join_path(file(entry.name), kPartitionMetadataFile);
+        const auto text = co_await read_file(ports_.files, metadata, kMostProperties);
+        if (text) {
+            const auto id = parse_partition_metadata(text->text());
+            if (!id && clean_) {
+                co_return fail(ErrorCode::corrupt,
+                               fmt::format("{}: {}", metadata, id.error().detail));
+            }
+            found.topic_id = id.value_or(Uuid{});
+        }
+        logs_.push_back(std::move(found));
+    }
+    std::sort(logs_.begin(), logs_.end(),
+              [](const FoundLog& a, const FoundLog& b) { return a.name < b.name; });
+    co_return Status();
+}
+
+Task<Status> LogDirectory::begin_serving() {
+    const Status made = co_await ports_.files.make_directory(file(kGuardFolder));
+    if (!made && made.error().code != ErrorCode::already_exists) co_return made;
+    guarded_ = true;
+    CO_TRY_STATUS(co_await ports_.files.sync_directory(path_));
+    CO_TRY_STATUS(co_await remove_file(ports_.files, file(kCleanShutdownFile)));
+    co_return co_await ports_.files.sync_directory(path_);
+}
+
+Task<Status> LogDirectory::write_checkpoints(std::vector<LogCheckpoint> logs) {
+    OffsetCheckpoint points;
+    OffsetCheckpoint starts;
+    OffsetCheckpoint watermarks;
+    for (const LogCheckpoint& log : logs) {
+        points[log.name] = log.recovery_point;
+        if (log.log_start != kNoOffset) starts[log.name] = log.log_start;
+        watermarks[log.name] = log.high_watermark;
+    }
+    Buffer text = Buffer::copy_of(to_text(points));
+    CO_TRY_STATUS(co_await replace_file(ports_.files, file(kRecoveryPointFile), text));
+    text = Buffer::copy_of(to_text(starts));
+    CO_TRY_STATUS(co_await replace_file(ports_.files, file(kLogStartFile), text));
+    text = Buffer::copy_of(to_text(watermarks));
+    co_return co_await replace_file(ports_.files, file(kHighWatermarkFile), text);
+}
+
+Task<Status> LogDirectory::close(std::vector<LogCheckpoint> logs, BrokerEpoch broker_epoch) {
+    CO_TRY_STATUS(co_await write_checkpoints(std::move(logs)));
+    // The journals are gone for certain before anything says that this was a clean stop.
+    CO_TRY_STATUS(co_await ports_.files.sync_directory(path_));
+    CO_TRY_STATUS(co_await remove_retired_markers(ports_.files, path_));
+    Buffer text = Buffer::copy_of(clean_shutdown_text(broker_epoch));
+    CO_TRY_STATUS(co_await replace_file(ports_.files, file(kCleanShutdownFile), text));
+    const Status removed = co_await ports_.files.remove_directory(file(kGuardFolder));
+    if (!removed && removed.error().code != ErrorCode::not_found) co_return removed;
+    co_return co_await ports_.files.sync_directory(path_);
+}
+
+Task<Status> close_directory(Ports ports, std::string path, StorageSettings settings) {
+    CO_TRY(const auto directory, co_await LogDirectory::open(ports, path, settings));
+    if (directory->is_empty()) {
+        co_return fail(ErrorCode::not_found, fmt::format("{} is not a log directory", path));
+    }
+    const BrokerEpoch epoch = directory->previous_broker_epoch();
+    CO_TRY_STATUS(co_await directory->recover());
+    CO_TRY_STATUS(co_await directory->begin_serving());
+    LogStore store(ports, settings);
+    std::vector<ServedDirectory> served;
+    served.push_back(directory->served());
+    CO_TRY_STATUS(co_await store.open(std::move(served)));
+    Status done;
+    for (const FoundLog& found : directory->logs()) {
+        const auto log = co_await store.open_log(found, LogConfig{});
+        if (!log) done = std::unexpected(log.error());
+        if (!log) break;
+    }
+    const Status closed = co_await store.close();
+    CO_TRY_STATUS(done);
+    CO_TRY_STATUS(closed);
+    co_return co_await directory->close(store.checkpoints(path), epoch);
+}
+
+}  // namespace ottla::storage

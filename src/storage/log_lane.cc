@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+// The file side of a log: what its lane does (log_parts.h says in which order).
+#include <algorithm>
+
+#include "storage/atomic_file.h"
+#include "storage/file_names.h"
+#include "storage/log_parts.h"
+#include "storage/offset_checkpoint.h"
+#include "storage/shard_directory.h"
+
+namespace ottla::storage {
+
+bool LogParts::lane_has_work() const {
+    if (!effects.empty()) {
+        const JournalGroup* group = effects.front().group;
+        return group == nullptr || group->durable;
+    }
+    return flush_cursor < tail.end() && tail.at(flush_cursor).group->durable;
+}
+
+Task<Status> LogParts::run_lane() {
+    while (!deleted && !home.error() && lane_has_work()) {
+        if (effects.empty()) {
+            CO_TRY_STATUS(co_await flush_piece());
+            CO_TRY_STATUS(co_await finish_segments());
+            continue;
+        }
+        FileEffect effect = std::move(effects.front());
+        effects.pop_front();
+        const Status done = co_await perform(effect);
+        // Undone stays counted: the journal must not forget an entry whose effect failed.
+        CO_TRY_STATUS(done);
+        if (effect.group != nullptr) home.journal().effect_done(*effect.group);
+    }
+    co_return Status();
+}
+
+Task<Status> LogParts::perform(FileEffect& effect) {
+    switch (effect.kind) {
+        case FileEffect::Kind::make_directory:
+            co_return co_await make_directory();
+        case FileEffect::Kind::make_segment: {
+            const size_t index = segment_index(effect.offset);
+            names_changed = true;
+            if (segments[index]->base() != effect.offset) co_return Status();
+            auto made = co_await segments[index]->file(true);
+            if (!made) co_return std::unexpected(made.error());
+            co_return Status();
+        }
+        case FileEffect::Kind::truncate:
+            co_return co_await truncate_files(effect);
+        case FileEffect::Kind::snapshot: {
+            if (effect.offset > log_end) co_return Status();  // Truncated meanwhile.
+            names_changed = true;
+            snapshots.push_back(effect.offset);
+            co_return co_await write_file(
+                home.files(), path_of(offset_file_name(effect.offset, kSnapshotSuffix)),
+                effect.bytes, true);
+        }
+        case FileEffect::Kind::remove_head:
+            co_return co_await remove_head();
+    }
+    co_return Status();
+}
+
+Task<Status> LogParts::make_directory() {
+    const Status made = co_await home.files().make_directory(identity.path);
+    if (!made && made.error().code != ErrorCode::already_exists) co_return made;
+    parent_changed = true;
+    names_changed = true;
+    directory_made = true;
+    Buffer text = Buffer::copy_of(partition_metadata_text(identity.topic_id));
+    co_return co_await write_file(home.files(), path_of(kPartitionMetadataFile), text, true);
+}
+
+Task<Status> LogParts::truncate_files(FileEffect& effect) {
+    for (auto& segment : effect.removed) CO_TRY_STATUS(co_await segment->remove_files());
+    effect.removed.clear();
+    names_changed = true;
+    while (!snapshots.empty() && snapshots.back() > effect.end) {
+        const std::string name = offset_file_name(snapshots.back(), kSnapshotSuffix);
+        snapshots.pop_back();
+        CO_TRY_STATUS(co_await remove_file(home.files(), path_of(name)));
+    }
+    const size_t index = segment_index(effect.offset);
+    if (segments[index]->base() != effect.offset) co_return Status();  // Truncated again.
+    Segment& segment = *segments[index];
+    CO_TRY(const std::shared_ptr<File> file, co_await segment.file(true));
+    CO_TRY(const FileStatus status, co_await home.files().status(segment.log_path()));
+    // Bytes of batches that were appended since go there after this, in the same lane.
+    if (status.size > effect.position) {
+        CO_TRY_STATUS(co_await segment.truncate_file(effect.position));
+    }
+    co_return Status();
+}
+
+Task<Status> LogParts::remove_head() {
+    while (segments.size() > 1 && segments[1]->base() <= log_start) {
+        const Segment& head = *segments.front();
+        const bool unflushed =
+            flush_cursor < tail.end() && tail.at(flush_cursor).segment_base == head.base();
+        if (unflushed) break;  // The next one that moves log_start takes it along.
+        ++generation;
+        const std::shared_ptr<Segment> gone = std::move(segments.front());
+        segments.erase(segments.begin());
+        size_bytes -= gone->size();
+        names_changed = true;
+        CO_TRY_STATUS(co_await gone->remove_files());
+        const std::string name = offset_file_name(gone->base(), kSnapshotSuffix);
+        std::erase(snapshots, gone->base());
+        CO_TRY_STATUS(co_await remove_file(home.files(), path_of(name)));
+    }
+    co_return Status();
+}
+
+Task<Status> LogParts::flush_piece() {
+    const uint64_t first = flush_cursor;
+    const TailBatch head = tail.at(first);
+    uint64_t last = first;
+    size_t bytes = 0;
+    uint64_t position = head.position;
+    while (last < tail.end() && bytes < home.settings().flush_piece_bytes) {
+        const TailBatch& next = tail.at(last);
+        const bool follows = next.segment_base == head.segment_base && next.position == position;
+        if (!follows || !next.group->durable) break;
+        position = next.position_end();
+        bytes += next.bytes;
+        ++last;
+    }
+    Segment& segment = *segments[segment_index(head.segment_base)];
+    CHECK(segment.base() == head.segment_base, "an unflushed batch has its segment");
+    in_flight_end = last;
+    const Status written = co_await segment.write(head.position, tail.gather(first, last));
+    const uint64_t end = *std::exchange(in_flight_end, std::nullopt);
+    CO_TRY_STATUS(written);
+    const uint64_t counted = std::min(end, tail.end());
+    for (uint64_t number = first; number < counted; ++number) {
+        home.journal().effect_done(*tail.at(number).group);
+    }
+    if (counted > first) {
+        flush_cursor = counted;
+        flushed_end = tail.at(counted - 1).last + 1;
+    }
+    co_return Status();
+}
+
+Task<Status> LogParts::finish_segments() {
+    for (size_t i = 0; i + 1 < segments.size(); ++i) {
+        Segment& segment = *segments[i];
+        if (segment.is_finished()) continue;
+        const bool unflushed =
+            flush_cursor < tail.end() && tail.at(flush_cursor).segment_base <= segment.base();
+        if (unflushed) co_return Status();
+        names_changed = true;
+        CO_TRY_STATUS(co_await segment.write_indexes());
+    }
+    co_return Status();
+}
+
+Task<Status> LogParts::sync_files(bool each) {
+    if (deleted || !directory_made) co_return Status();
+    if (epochs_changed) {
+        epochs_changed = false;
+        Buffer text = Buffer::copy_of(epochs.checkpoint());
+        CO_TRY_STATUS(co_await replace_file(home.files(), path_of(kLeaderEpochFile), text));
+    }
+    // A segment that a truncation takes out of the list meanwhile has nothing left to sync.
+    for (size_t i = 0; i < segments.size(); ++i) {
+        if (!each) segments[i]->synced_with_all();
+        if (segments[i]->is_dirty()) CO_TRY_STATUS(co_await segments[i]->sync());
+    }
+    const bool names = names_changed ||
+                       std::any_of(segments.begin(), segments.end(),
+                                   [](const auto& segment) { return segment->names_changed(); });
+    names_changed = false;
+    for (auto& segment : segments) segment->names_synced();
+    if (each && names) CO_TRY_STATUS(co_await home.files().sync_directory(identity.path));
+    co_return Status();
+}
+
+Task<Status> LogParts::finish() {
+    if (deleted) co_return Status();
+    CO_TRY_STATUS(co_await run_lane());
+    CO_TRY_STATUS(co_await finish_segments());
+    CO_TRY([[maybe_unused]] auto file, co_await active().file(true));
+    if (!active().is_finished()) CO_TRY_STATUS(co_await active().write_indexes());
+    const Offset covered = snapshots.empty() ? Offset{0} : snapshots.back();
+    if (log_end > covered) {
+        snapshots.push_back(log_end);
+        Buffer bytes = producers.snapshot();
+        CO_TRY_STATUS(co_await write_file(
+            home.files(), path_of(offset_file_name(log_end, kSnapshotSuffix)), bytes, true));
+    }
+    epochs_changed = true;
+    names_changed = true;
+    co_return co_await sync_files(true);
+}
+
+}  // namespace ottla::storage

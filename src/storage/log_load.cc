@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+// How a log comes back: its segments from the files, its end, epochs and producer state from what they hold.
+//
+// After a clean stop the files are taken at their word: index files, and only the bytes behind the last index
+// entry are walked. Otherwise every segment that reaches above the recovery point is walked with checksums,
+// cut behind its last good batch, and its indexes are built anew.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "storage/atomic_file.h"
+#include "storage/file_names.h"
+#include "storage/log_parts.h"
+#include "storage/offset_checkpoint.h"
+#include "storage/shard_directory.h"
+
+namespace ottla::storage {
+namespace {
+
+constexpr uint64_t kMostEpochs = 16ULL * 1024 * 1024;
+constexpr uint64_t kMostSnapshot = 256ULL * 1024 * 1024;
+/// How far below a snapshot batches are looked at again, to fill the windows of its producers.
+constexpr uint64_t kWindowBytes = 4ULL * 1024 * 1024;
+
+class ProducerFeeder final : public BatchVisitor {
+public:
+    ProducerFeeder(ProducerState& producers, Offset from) : producers_(producers), from_(from) {}
+    void visit(const BatchView& batch, uint64_t) override {
+        if (batch.base_offset() >= from_) {
+            feed_producers(producers_, batch);
+        } else if (batch.has_producer() && !batch.is_control()) {
+            producers_.remember_older(producer_batch(batch));
+        }
+    }
+
+private:
+    ProducerState& producers_;
+    Offset from_;
+};
+
+class EpochFeeder final : public BatchVisitor {
+public:
+    explicit EpochFeeder(LeaderEpochs& epochs) : epochs_(epochs) {}
+    void visit(const BatchView& batch, uint64_t) override {
+        const auto latest = epochs_.latest();
+        if (batch.leader_epoch() >= LeaderEpoch{0} &&
+            (!latest || latest->epoch < batch.leader_epoch())) {
+            epochs_.assign(batch.leader_epoch(), batch.base_offset());
+        }
+    }
+
+private:
+    LeaderEpochs& epochs_;
+};
+
+class CountBatches final : public BatchVisitor {
+public:
+    void visit(const BatchView&, uint64_t) override {}
+};
+
+struct LogFiles {
+    std::vector<Offset> bases;
+    std::vector<Offset> snapshots;
+    std::vector<std::string> leftovers;
+};
+
+LogFiles sort_files(const std::vector<DirectoryEntry>& entries) {
+    LogFiles found;
+    for (const DirectoryEntry& entry : entries) {
+        if (entry.is_directory) continue;
+        if (const auto base = parse_offset_file(entry.name, kLogSuffix)) {
+            found.bases.push_back(*base);
+        } else if (const auto offset = parse_offset_file(entry.name, kSnapshotSuffix)) {
+            found.snapshots.push_back(*offset);
+        } else if (entry.name.ends_with(".tmp") || entry.name.ends_with(".deleted") ||
+                   entry.name.ends_with(".cleaned")) {
+            found.leftovers.push_back(entry.name);
+        }
+    }
+    std::sort(found.bases.begin(), found.bases.end());
+    std::sort(found.snapshots.begin(), found.snapshots.end());
+    return found;
+}
+
+/// An index that does not fit its log is rebuilt, a log that cannot be read is an error.
+bool rebuildable(const Status& status) {
+    return status.error().code == ErrorCode::corrupt ||
+           status.error().code == ErrorCode::not_found ||
+           status.error().code == ErrorCode::invalid_argument;
+}
+
+}  // namespace
+
+/// Loads the segments of one log in order. Lives in the loading task.
+class SegmentLoader {
+public:
+    SegmentLoader(LogParts& log, const FoundLog& found)
+        : log_(log), recovery_point_(found.recovery_point), clean_(found.clean) {}
+
+    Task<Status> load_all() {
+        for (size_t i = 0; i < log_.segments.size(); ++i) {
+            const bool last = i + 1 == log_.segments.size();
+            const bool settled =
+                clean_ || (!last && log_.segments[i + 1]->base() <= recovery_point_);
+            if (settled) {
+                const Status loaded = co_await log_.segments[i]->load();
+                if (!loaded && !rebuildable(loaded)) co_return loaded;
+                if (!loaded) CO_TRY_STATUS(co_await recover(i));
+            } else {
+                CO_TRY_STATUS(co_await recover(i));
+            }
+            log_.size_bytes += log_.segments[i]->size();
+            if (damaged_) co_return co_await drop_behind(i);
+        }
+        co_return Status();
+    }
+
+private:
+    Task<Status> recover(size_t index) {
+        EpochFeeder epochs(log_.epochs);
+        CO_TRY(const SegmentEnd end, co_await log_.segments[index]->recover(&epochs));
+        log_.epochs_changed = true;
+        if (end.damage && clean_) {
+            // A clean stop leaves no torn batch: somebody hurt the file. Nothing is thrown away.
+            co_return std::unexpected(*end.damage);
+        }
+        damaged_ = end.damage.has_value();
+        if (index + 1 < log_.segments.size() && !damaged_) {
+            CO_TRY_STATUS(co_await log_.segments[index]->write_indexes());
+        }
+        co_return co_await log_.segments[index]->sync();
+    }
+
+    /// Behind a torn batch nothing can follow: those segments were never acknowledged.
+    Task<Status> drop_behind(size_t index) {
+        while (log_.segments.size() > index + 1) {
+            CO_TRY_STATUS(co_await log_.segments.back()->remove_files());
+            log_.segments.pop_back();
+        }
+        log_.names_changed = true;
+        co_return Status();
+    }
+
+    LogParts& log_;
+    Offset recovery_point_;
+    bool clean_;
+    bool damaged_ = false;
+};
+
+Task<Status> LogParts::load(FoundLog found) {
+    CO_TRY(const auto entries, co_await home.files().list(identity.path));
+    const LogFiles files = sort_files(entries);
+    for (const std::string& name : files.leftovers) {
+        CO_TRY_STATUS(co_await remove_file(home.files(), path_of(name)));
+    }
+    const auto text = co_await read_file(home.files(), path_of(kLeaderEpochFile), kMostEpochs);
+    if (text && !text->empty()) {
+        auto parsed = LeaderEpochs::parse(text->text());
+        if (parsed) epochs = *std::move(parsed);
+        if (!parsed && found.clean) co_return std::unexpected(parsed.error());
+    }
+    for (const Offset base : files.bases) add_segment(base);
+    if (segments.empty()) {
+        add_segment(std::max(found.log_start, Offset{0}));
+    } else {
+        SegmentLoader loader(*this, found);
+        CO_TRY_STATUS(co_await loader.load_all());
+    }
+    CountBatches nothing;
+    log_end = active().base();
+    if (active().size() > 0) {
+        const uint64_t from = active().offset_index().last().position;
+        CO_TRY(const SegmentEnd end,
+               co_await active().walk(from, BatchCursor::Crc::check, nothing));
+        if (end.damage) co_return std::unexpected(*end.damage);
+        log_end = end.offset;
+    }
+    log_start = std::max({found.log_start, segments.front()->base(), Offset{0}});
+    // A log start above everything: the log was emptied up to there.
+    log_start = std::min(log_start, log_end);
+    high_watermark = std::clamp(found.high_watermark, log_start, log_end);
+    durable_end = flushed_end = synced_end = checkpoint_end = log_end;
+    epochs.truncate_end(log_end);
+    snapshots = files.snapshots;
+    co_return co_await rebuild_producers();
+}
+
+Task<Status> LogParts::rebuild_producers() {
+    producers.clear();
+    Offset from = log_start;
+    for (size_t i = snapshots.size(); i-- > 0;) {
+        if (snapshots[i] > log_end) continue;
+        const std::string name = path_of(offset_file_name(snapshots[i], kSnapshotSuffix));
+        auto bytes = co_await read_file(home.files(), name, kMostSnapshot);
+        if (!bytes) continue;
+        // A damaged one costs only a longer walk, from the one before it.
+        if (!producers.load_snapshot(bytes->span())) continue;
+        from = std::max(from, snapshots[i]);
+        break;
+    }
+    Offset look_from = from;
+    if (producers.size() > 0) {
+        const size_t index = segment_index(from - 1);
+        CO_TRY_STATUS(co_await ensure_indexes(index));
+        const OffsetIndex& offsets = segments[index]->offset_index();
+        const uint64_t at = offsets.lookup(from).position;
+        size_t entry = offsets.size();
+        while (entry > 0 && offsets.entry(entry - 1).position + kWindowBytes > at) --entry;
+        look_from = entry == 0 ? segments[index]->base() : offsets.entry(entry - 1).offset;
+        look_from = std::max(log_start, std::min(look_from, from));
+    }
+    ProducerFeeder feeder(producers, from);
+    co_return co_await visit_batches(look_from, feeder);
+}
+
+}  // namespace ottla::storage

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+// LogParts: what a Log is made of, shared by the files that work on it: log.cc (append, roll, truncate),
+// log_read.cc, log_load.cc (open, rebuild), log_lane.cc (file effects). Nobody outside storage/ includes it.
+//
+// The lane. File effects of one log happen one at a time, in this order: effects in the order of their journal
+// entries, each once its group is durable, then batches from `flush_cursor` on. A truncation in memory takes
+// effect on an ongoing write through `in_flight_end`: what the write put behind the cut is not
+// counted as flushed, and the truncation of the file, which waits for the lane, removes it.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ottla/sync.h"
+#include "storage/journal_format.h"
+#include "storage/leader_epochs.h"
+#include "storage/log.h"
+#include "storage/log_store.h"
+#include "storage/log_tail.h"
+#include "storage/producer_state.h"
+#include "storage/segment.h"
+
+namespace ottla::storage {
+
+class ShardDirectory;
+
+/// Something to be done to the files of a log, behind what is in front of it.
+struct FileEffect {
+    enum class Kind : uint8_t {
+        make_directory,  ///< and partition.metadata
+        make_segment,    ///< an empty one at `offset`
+        truncate,        ///< segment `offset` to `position`; `removed` and snapshots above `end` go
+        snapshot,        ///< producer state at `offset`
+        remove_head,     ///< segments wholly below log_start
+    };
+    Kind kind = Kind::make_directory;
+    Offset offset{0};
+    uint64_t position = 0;
+    Offset end{0};
+    Buffer bytes;
+    std::vector<std::shared_ptr<Segment>> removed;
+    /// The entry it carries out; none for a snapshot.
+    JournalGroup* group = nullptr;
+};
+
+struct LogIdentity {
+    TopicPartition name;
+    Uuid topic_id;
+    std::string log_dir;
+    std::string path;
+    uint64_t instance = 0;
+};
+
+struct LogParts {
+    LogParts(LogIdentity who, const LogConfig& settings, ShardDirectory& directory);
+
+    const LogIdentity identity;
+    LogConfig config;
+    ShardDirectory& home;
+    LogObserver* observer = nullptr;
+    Log* self = nullptr;
+
+    Offset log_start{0};
+    Offset log_end{0};
+    Offset durable_end{0};
+    Offset flushed_end{0};
+    Offset synced_end{0};
+    Offset high_watermark{0};
+    /// Counts whatever makes an earlier look at segments or positions wrong.
+    uint64_t generation = 0;
+    uint64_t size_bytes = 0;
+
+    LogTail tail;
+    /// Ordered by base; the last one is active. Never empty once loaded. Shared with readers that are on
+    /// their way: a segment may be truncated away or deleted under them.
+    std::vector<std::shared_ptr<Segment>> segments;
+    ProducerState producers;
+    LeaderEpochs epochs;
+    /// Offsets of the snapshot files, rising.
+    std::vector<Offset> snapshots;
+
+    // The journal's view.
+    uint64_t declared_in = 0;  ///< file sequence of the last declaration
+    uint64_t marked_group = 0;
+    size_t mark_index = 0;
+
+    /// Whoever waits inside one of the log's tasks; deletion waits for them.
+    Gate users;
+
+    // The lane.
+    Budget lane;
+    std::deque<FileEffect> effects;
+    uint64_t flush_cursor = 0;
+    std::optional<uint64_t> in_flight_end;
+    /// A checkpoint under way will set synced_end to this.
+    Offset checkpoint_end{0};
+    bool queued = false;         ///< in the flusher's queue
+    bool dirty = false;          ///< in the checkpoint's list
+    bool directory_made = true;
+    bool names_changed = false;  ///< files came or went in the log's directory
+    bool parent_changed = false; ///< the directory itself is new
+    bool epochs_changed = false;
+    bool deleted = false;
+
+    [[nodiscard]] Status usable() const;
+    [[nodiscard]] Segment& active() { return *segments.back(); }
+    /// The segment that would hold `offset`: the last with base <= it, or the first.
+    [[nodiscard]] size_t segment_index(Offset offset) const;
+    [[nodiscard]] SegmentLimits limits() const;
+    [[nodiscard]] std::string path_of(std::string_view name) const;
+    void add_segment(Offset base);
+
+    // log.cc
+    /// Declares the log in the journal's file if it must, leaving room for `bytes` in the same group.
+    void declare(size_t bytes);
+    void mark(JournalGroup& group);
+    JournalGroup& journal_entry(EntryKind kind, Offset offset);
+    void roll_segment();
+    void advance_durable(Offset end);
+    void forget_chunk(const Chunk& chunk);
+    void drop_unflushed();
+    void cut(Offset boundary, size_t segment, uint64_t position);
+
+    // log_read.cc
+    struct Place {
+        size_t segment = 0;
+        uint64_t position = 0;
+        Offset base{0};
+    };
+    /// Where the first batch with last offset >= `offset` lies (in a file, or only noted).
+    Task<Result<Place>> locate(Offset offset);
+    /// Feeds batches of [from, log_end) to `visitor`, from files and memory.
+    Task<Status> visit_batches(Offset from, BatchVisitor& visitor);
+    Task<Status> ensure_indexes(size_t segment);
+    /// Up to where the file of `segment` may be read.
+    [[nodiscard]] uint64_t readable_end(const Segment& segment) const;
+    /// From memory or files, whichever it is.
+    Task<Result<LogSlice>> read_any(Offset from, size_t max_bytes);
+
+    // log_load.cc
+    Task<Status> load(FoundLog found);
+    /// The newest usable snapshot at or below `end`, then the batches behind it.
+    Task<Status> rebuild_producers();
+
+    // log_lane.cc
+    /// Is there anything that the lane could do now?
+    [[nodiscard]] bool lane_has_work() const;
+    /// Everything that can be done now, at most a few pieces; the caller holds the lane.
+    Task<Status> run_lane();
+    Task<Status> perform(FileEffect& effect);
+    Task<Status> flush_piece();
+    Task<Status> finish_segments();
+    Task<Status> make_directory();
+    Task<Status> truncate_files(FileEffect& effect);
+    Task<Status> remove_head();
+    /// Files and names that changed, then epochs; the caller holds the lane.
+    Task<Status> sync_files(bool each);
+    /// Clean stop: snapshot, indexes, epochs. The lane is empty.
+    Task<Status> finish();
+};
+
+/// The producer-state view of a stored batch's header.
+ProducerBatch producer_batch(const BatchView& batch);
+/// Data, markers and everything else of a stored batch go where they belong.
+void feed_producers(ProducerState& producers, const BatchView& batch);
+
+}  // namespace ottla::storage

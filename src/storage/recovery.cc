@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "storage/recovery.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "records/batch.h"
+#include "storage/atomic_file.h"
+#include "storage/file_names.h"
+#include "storage/offset_checkpoint.h"
+
+namespace ottla::storage {
+namespace {
+
+constexpr size_t kRunBytes = 1024UZ * 1024;
+constexpr size_t kMostPending = 32UZ * 1024 * 1024;
+
+/// Where `there` first differs from `wanted` by a byte that was written (not a zero); its size if nowhere.
+size_t first_foreign(std::span<const std::byte> there, std::span<const std::byte> wanted) {
+    for (size_t i = 0; i < there.size(); ++i) {
+        if (there[i] != wanted[i] && there[i] != std::byte{0}) return i;
+    }
+    return there.size();
+}
+
+Status is_one_batch(std::span<const std::byte> bytes) {
+    TRY(const BatchView batch, parse_batch(bytes));
+    if (batch.size() == bytes.size()) return {};
+    return fail(ErrorCode::corrupt, "a journal entry does not hold one batch");
+}
+
+Error foreign(const std::string& path, uint64_t position) {
+    return {ErrorCode::corrupt,
+            fmt::format("{} at {}: other bytes than the journal's: somebody else has written this "
+                        "directory since; remove the .ottla-journal-* files to accept that",
+                        path, position)};
+}
+
+}  // namespace
+
+Recovery::Recovery(FileSystem& files, std::string directory, bool guarded)
+    : files_(files), directory_(std::move(directory)), guarded_(guarded) {}
+
+std::string Recovery::segment_path(const Instance& log,
+                                   Offset base,
+                                   std::string_view suffix) const {
+    return join_path(log.path, offset_file_name(base, suffix));
+}
+
+Task<Status> Recovery::run(std::vector<JournalChain> chains) {
+    for (const JournalChain& chain : chains) CO_TRY_STATUS(co_await first_pass(chain));
+    for (auto& [instance, log] : logs_) CO_TRY_STATUS(co_await prepare(log));
+    for (const JournalChain& chain : chains) CO_TRY_STATUS(co_await second_pass(chain));
+    for (auto& [instance, log] : logs_) {
+        CO_TRY_STATUS(co_await flush_run(log));
+        CO_TRY_STATUS(co_await finish(log));
+    }
+    CO_TRY_STATUS(co_await files_.sync_directory(directory_));
+    co_return co_await files_.sync_all(directory_);
+}
+
+Task<Status> Recovery::first_pass(JournalChain chain) {
+    uint64_t ordinal = 0;
+    for (const ReplayGroup& group : chain.groups) {
+        const std::string path = chain.paths[group.file];
+        CO_TRY(const Buffer bytes, co_await read_group(files_, path, group));
+        EntryCursor entries(bytes.span().subspan(kGroupHeaderBytes));
+        for (;;) {
+            CO_TRY(const auto entry, entries.next());
+            if (!entry) break;
+            CO_TRY_STATUS(note(*entry, ordinal++));
+        }
+    }
+    co_return Status();
+}
+
+Status Recovery::note(const JournalEntry& entry, uint64_t ordinal) {
+    Instance& log = logs_[entry.instance];
+    if (entry.kind == EntryKind::declare) {
+        log.log = entry.log;
+        log.topic_id = entry.topic_id;
+        log.path = join_path(directory_, entry.directory_name);
+        return {};
+    }
+    if (log.path.empty()) {
+        return fail(ErrorCode::corrupt, "a journal entry of a log that was not declared");
+    }
+    switch (entry.kind) {
+        case EntryKind::create:
+            log.created = true;
+            log.placed = true;
+            log.segment_base = entry.offset;
+            log.position = 0;
+            log.bases.insert(entry.offset);
+            break;
+        case EntryKind::append:
+            TRY_STATUS(is_one_batch(entry.batch));
+            log.placed = true;
+            log.segment_base = entry.segment_base;
+            log.position = uint64_t{entry.position} + entry.batch.size();
+            log.bases.insert(entry.segment_base);
+            break;
+        case EntryKind::roll:
+            log.placed = true;
+            log.segment_base = entry.offset;
+            log.position = 0;
+            log.bases.insert(entry.offset);
+            break;
+        case EntryKind::truncate:
+            log.cuts.push_back({ordinal, entry.offset});
+            log.placed = true;
+            log.segment_base = entry.segment_base;
+            log.position = entry.position;
+            log.bases.erase(log.bases.upper_bound(entry.segment_base), log.bases.end());
+            break;
+        case EntryKind::log_start:
+            log.log_start = std::max(log.log_start, entry.offset);
+            break;
+        case EntryKind::erase:
+            log.erasing = true;
+            break;
+        case EntryKind::erased:
+            log.erased = true;
+            break;
+        case EntryKind::declare:
+            break;
+    }
+    return {};
+}
+
+bool Recovery::survives(const Instance& log, const JournalEntry& entry, uint64_t ordinal) const {
+    const BatchView batch(entry.batch);
+    for (const Cut& cut : log.cuts) {
+        if (cut.ordinal > ordinal && batch.last_offset() >= cut.end) return false;
+    }
+    // A segment that retention took away stays away.
+    const auto next = log.bases.upper_bound(entry.segment_base);
+    return next == log.bases.end() || *next > log.log_start;
+}
+
+Task<Status> Recovery::prepare(Instance& log) {
+    if (log.erasing) {
+        if (log.erased) co_return Status();
+        const std::string gone =
+            join_path(directory_, deleted_directory_name(log.log, 0));
+        const Status renamed = co_await files_.rename(log.path, gone);
+        if (!renamed && renamed.error().code != ErrorCode::not_found) co_return renamed;
+        log.erased = true;
+        co_return Status();
+    }
+    if (!log.placed && log.log_start < Offset{0}) co_return Status();
+    auto listed = co_await files_.list(log.path);
+    if (!listed && listed.error().code == ErrorCode::not_found && log.created) {
+        CO_TRY_STATUS(co_await files_.make_directory(log.path));
+        listed = std::vector<DirectoryEntry>{};
+    }
+    if (!listed) {
+        co_return fail(ErrorCode::corrupt,
+                       fmt::format("{}: the journal has records of this log, but its directory "
+                                   "cannot be read: {}",
+                                   log.path, listed.error().detail));
+    }
+    if (log.created) {
+        Buffer text = Buffer::copy_of(partition_metadata_text(log.topic_id));
+        const std::string path = join_path(log.path, kPartitionMetadataFile);
+        CO_TRY_STATUS(co_await write_file(files_, path, text, true));
+    }
+    if (log.log_start >= Offset{0}) log_starts_[log.log] = log.log_start;
+    co_return Status();
+}
+
+Task<Status> Recovery::second_pass(JournalChain chain) {
+    uint64_t ordinal = 0;
+    for (const ReplayGroup& group : chain.groups) {
+        const std::string path = chain.paths[group.file];
+        CO_TRY(const Buffer bytes, co_await read_group(files_, path, group));
+        EntryCursor entries(bytes.span().subspan(kGroupHeaderBytes));
+        for (;;) {
+            CO_TRY(const auto entry, entries.next());
+            if (!entry) break;
+            const uint64_t own = ordinal++;
+            Instance& log = logs_[entry->instance];
+            if (entry->kind != EntryKind::append || log.erased) continue;
+            if (!survives(log, *entry, own)) continue;
+            const bool follows = log.run.size() > 0 && log.run_base == entry->segment_base &&
+                                 log.run_position + log.run.size() == entry->position;
+            if (!follows || log.run.size() >= kRunBytes) CO_TRY_STATUS(co_await flush_run(log));
+            if (log.run.size() == 0) {
+                log.run_base = entry->segment_base;
+                log.run_position = entry->position;
+            }
+            log.run.append(entry->batch);
+            pending_bytes_ += entry->batch.size();
+        }
+        if (pending_bytes_ < kMostPending) continue;
+        for (auto& [instance, log] : logs_) CO_TRY_STATUS(co_await flush_run(log));
+    }
+    co_return Status();
+}
+
+Task<Status> Recovery::flush_run(Instance& log) {
+    if (log.run.size() == 0) co_return Status();
+    const std::string path = segment_path(log, log.run_base, kLogSuffix);
+    log.touched.insert(log.run_base);
+    OpenOptions options;
+    options.write = true;
+    options.create = true;
+    CO_TRY(const auto file, co_await files_.open(path, options));
+    const Buffer wanted = log.run.take();
+    pending_bytes_ -= wanted.size();
+    BlockRef block = make_block(wanted.size());
+    CO_TRY(const size_t got, co_await file->read(log.run_position, wanted.size(), block));
+    const std::span<const std::byte> there{block->data(), got};
+    if (got == wanted.size() && std::equal(there.begin(), there.end(), wanted.span().begin())) {
+        co_return Status();
+    }
+    const size_t other = first_foreign(there, wanted.span());
+    if (other < there.size() && (log.cuts.empty() || !guarded_)) {
+        co_return std::unexpected(foreign(path, log.run_position + other));
+    }
+    Chain bytes(wanted);
+    CO_TRY([[maybe_unused]] size_t written,
+           co_await file->write(log.run_position, std::move(bytes)));
+    CO_TRY([[maybe_unused]] size_t synced, co_await file->sync());
+    co_return Status();
+}
+
+Task<Status> Recovery::finish(Instance& log) {
+    if (log.erased || !log.placed) co_return Status();
+    CO_TRY_STATUS(co_await remove_behind(log));
+    CO_TRY_STATUS(co_await end_segment(log));
+    co_return co_await files_.sync_directory(log.path);
+}
+
+/// Segments behind the last one, indexes and snapshots that can no longer be trusted.
+Task<Status> Recovery::remove_behind(Instance& log) {
+    Offset cut{INT64_MAX};
+    for (const Cut& one : log.cuts) cut = std::min(cut, one.end);
+    const Offset first = log.touched.empty() ? log.segment_base
+                                             : std::min(*log.touched.begin(), log.segment_base);
+    CO_TRY(const auto entries, co_await files_.list(log.path));
+    for (const DirectoryEntry& entry : entries) {
+        const std::string path = join_path(log.path, entry.name);
+        bool remove = false;
+        if (const auto base = parse_offset_file(entry.name, kLogSuffix)) {
+            remove = *base > log.segment_base;
+            if (remove && (log.cuts.empty() || !guarded_)) {
+                co_return std::unexpected(foreign(path, 0));
+            }
+        } else if (const auto index = parse_offset_file(entry.name, kOffsetIndexSuffix)) {
+            remove = *index >= first;
+        } else if (const auto times = parse_offset_file(entry.name, kTimeIndexSuffix)) {
+            remove = *times >= first;
+        } else if (const auto snapshot = parse_offset_file(entry.name, kSnapshotSuffix)) {
+            remove = *snapshot > cut;
+        }
+        if (remove) CO_TRY_STATUS(co_await remove_file(files_, path));
+    }
+    co_return Status();
+}
+
+/// The last segment ends where the journal says.
+Task<Status> Recovery::end_segment(Instance& log) {
+    const std::string path = segment_path(log, log.segment_base, kLogSuffix);
+    OpenOptions options;
+    options.write = true;
+    options.create = true;
+    CO_TRY(const auto file, co_await files_.open(path, options));
+    CO_TRY(const FileStatus status, co_await files_.status(path));
+    if (status.size < log.position) {
+        co_return fail(ErrorCode::corrupt,
+                       fmt::format("{} has {} bytes, the journal begins behind them and ends at "
+                                   "{}: bytes that were synced are gone",
+                                   path, status.size, log.position));
+    }
+    if (status.size > log.position) {
+        const uint64_t extra = std::min<uint64_t>(status.size - log.position, kRunBytes);
+        BlockRef block = make_block(extra);
+        CO_TRY(const size_t got, co_await file->read(log.position, extra, block));
+        const auto written = std::find_if(block->data(), block->data() + got,
+                                          [](std::byte b) { return b != std::byte{0}; });
+        const bool zeros = written == block->data() + got;
+        if (!zeros && (log.cuts.empty() || !guarded_)) {
+            co_return std::unexpected(foreign(path, log.position));
+        }
+        CO_TRY([[maybe_unused]] size_t done, co_await file->truncate(log.position));
+    }
+    CO_TRY([[maybe_unused]] size_t synced, co_await file->sync());
+    co_return Status();
+}
+
+}  // namespace ottla::storage

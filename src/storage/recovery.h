@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// Recovery: brings segment files to where the journals say that they were. Runs alone, before anything
+// is served, over all journals of one directory, whatever number of shards wrote them.
+//
+// Two passes. First every entry is read and each log instance gets its final shape: which truncations cut what,
+// where the last segment ends, whether the log is gone. Then the appends that survived are applied where
+// bytes are missing (end of file, or zeros of unsynced sectors) or already equal. Any other byte means that
+// somebody wrote here after us (Kafka, say): `corrupt`, naming the file, unless a truncation in the
+// journal explains it. Applying is idempotent: a crash in the middle is followed by the same again.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/growing_buffer.h"
+#include "ottla/file.h"
+#include "storage/journal_replay.h"
+
+namespace ottla::storage {
+
+class Recovery {
+public:
+    /// `guarded`: the guard folder was there, so nobody else can have written.
+    Recovery(FileSystem& files, std::string directory, bool guarded);
+
+    Task<Status> run(std::vector<JournalChain> chains);
+    /// Log starts that the journals know better than the checkpoint file.
+    [[nodiscard]] const std::map<TopicPartition, Offset>& log_starts() const { return log_starts_; }
+
+private:
+    struct Cut {
+        uint64_t ordinal = 0;
+        Offset end{0};
+    };
+    struct Instance {
+        TopicPartition log;
+        Uuid topic_id;
+        std::string path;
+        bool created = false;
+        bool erasing = false;
+        bool erased = false;
+        std::vector<Cut> cuts;
+        std::set<Offset> bases;
+        bool placed = false;  ///< segment_base, position: where the log ends
+        Offset segment_base{0};
+        uint64_t position = 0;
+        Offset log_start{-1};
+        // Second pass: bytes that go to one place.
+        Offset run_base{0};
+        uint64_t run_position = 0;
+        GrowingBuffer run;
+        std::set<Offset> touched;
+    };
+
+    Task<Status> first_pass(JournalChain chain);
+    Task<Status> second_pass(JournalChain chain);
+    Status note(const JournalEntry& entry, uint64_t ordinal);
+    [[nodiscard]] bool survives(const Instance& log, const JournalEntry& entry,
+                                uint64_t ordinal) const;
+    Task<Status> prepare(Instance& log);
+    Task<Status> flush_run(Instance& log);
+    Task<Status> finish(Instance& log);
+    Task<Status> remove_behind(Instance& log);
+    Task<Status> end_segment(Instance& log);
+    [[nodiscard]] std::string segment_path(const Instance& log, Offset base,
+                                           std::string_view suffix) const;
+
+    FileSystem& files_;
+    const std::string directory_;
+    const bool guarded_;
+    std::map<uint64_t, Instance> logs_;
+    std::map<TopicPartition, Offset> log_starts_;
+    size_t pending_bytes_ = 0;
+};
+
+}  // namespace ottla::storage

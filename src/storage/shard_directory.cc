@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "storage/shard_directory.h"
+
+#include <algorithm>
+
+#include "storage/log_parts.h"
+
+namespace ottla::storage {
+
+ShardDirectory::ShardDirectory(Ports ports,
+                               ServedDirectory served,
+                               const StorageSettings& settings,
+                               StoreObserver* observer)
+    : ports_(ports), served_(std::move(served)), settings_(settings), observer_(observer),
+      journal_(ports.runtime, ports.files, {served_.path, served_.directory_id}, settings_, *this),
+      work_(ports.runtime), room_(ports.runtime), hurry_(ports.runtime),
+      checkpoint_turn_(ports.runtime, 1), gate_(ports.runtime) {}
+
+Task<Status> ShardDirectory::open() {
+    CO_TRY_STATUS(co_await journal_.open());
+    for (size_t i = 0; i < settings_.flush_lanes; ++i) runtime().spawn(flush_worker());
+    runtime().spawn(checkpoint_worker());
+    co_return Status();
+}
+
+void ShardDirectory::add(LogParts& log) { logs_[log.identity.instance] = &log; }
+void ShardDirectory::remove(LogParts& log) { logs_.erase(log.identity.instance); }
+
+LogParts* ShardDirectory::find(uint64_t instance) const {
+    auto at = logs_.find(instance);
+    return at == logs_.end() ? nullptr : at->second;
+}
+
+void ShardDirectory::fail_with(const Error& why) {
+    if (error_) return;
+    error_ = Error{ErrorCode::kafka_storage_error, why.detail};
+    journal_.fail_with(*error_);
+    for (auto& [instance, log] : logs_) {
+        if (log->observer != nullptr) log->observer->log_failed(*log->self, *error_);
+    }
+    if (observer_ != nullptr) observer_->directory_failed(served_.path, *error_);
+    for (Event* event : {&work_, &room_, &hurry_}) event->notify_all();
+}
+
+// Room.
+
+bool ShardDirectory::is_pressed() const {
+    return pressed_ || journal_.undone_bytes() * 2 > settings_.chunk_budget_bytes ||
+           journal_.live_bytes() * 4 > settings_.journal_limit_bytes * 3;
+}
+
+void ShardDirectory::note_pressure() {
+    pressed_ = true;
+    work_.notify_all();
+    if (journal_.live_bytes() * 4 > settings_.journal_limit_bytes * 3) hurry_.notify_all();
+}
+
+Task<> ShardDirectory::wait_for_room() {
+    while (!has_room()) {
+        note_pressure();
+        const Status woken = co_await room_.wait();
+        if (!woken) co_return;
+    }
+}
+
+// The journal's news.
+
+void ShardDirectory::group_written(const JournalGroup& group) {
+    for (const GroupMark& mark : group.marks) {
+        LogParts* log = find(mark.instance);
+        if (log != nullptr && log->config.durability == Durability::relaxed) {
+            log->advance_durable(mark.end);
+        }
+    }
+}
+
+void ShardDirectory::group_durable(const JournalGroup& group) {
+    appended_since_tick_ = true;
+    // By index: an observer may append, which marks a later group, never this one.
+    for (size_t i = 0; i < group.marks.size(); ++i) {
+        LogParts* log = find(group.marks[i].instance);
+        if (log == nullptr) continue;
+        log->advance_durable(group.marks[i].end);
+        note_work(*log);
+    }
+    room_.notify_all();
+    if (journal_.live_bytes() * 4 > settings_.journal_limit_bytes * 3) hurry_.notify_all();
+}
+
+void ShardDirectory::chunk_evicted(uint64_t instance, const Chunk& chunk) {
+    LogParts* log = find(instance);
+    if (log != nullptr) log->forget_chunk(chunk);
+}
+
+// Flusher.
+
+void ShardDirectory::note_work(LogParts& log) {
+    if (log.queued || log.deleted) return;
+    log.queued = true;
+    queue_.push_back({log.identity.instance, runtime().now() + settings_.flush_delay});
+    work_.notify_all();
+}
+
+void ShardDirectory::note_dirty(LogParts& log) {
+    if (log.dirty || log.deleted) return;
+    log.dirty = true;
+    dirty_.push_back(log.identity.instance);
+}
+
+Task<> ShardDirectory::flush_worker() {
+    const Gate::Pass pass = gate_.enter();
+    while (pass && !error_ && !gate_.is_closed()) {
+        if (queue_.empty()) {
+            const Status woken = co_await work_.wait();
+            if (!woken) co_return;
+            continue;
+        }
+        if (queue_.front().due > runtime().now() && !is_pressed()) {
+            auto sleep = runtime().sleep_until(queue_.front().due);
+            auto woken = work_.wait();
+            co_await when_any(sleep, woken);
+            continue;
+        }
+        const uint64_t instance = queue_.front().instance;
+        queue_.pop_front();
+        const Status done = co_await flush_log(instance);
+        if (!done) fail_with(done.error());
+        pressed_ = false;
+        room_.notify_all();
+    }
+}
+
+Task<Status> ShardDirectory::flush_log(uint64_t instance) {
+    LogParts* log = find(instance);
+    if (log == nullptr) co_return Status();
+    log->queued = false;
+    // A log that is deleted meanwhile stays until everybody ahead of its deletion has had the lane.
+    CO_TRY_STATUS(co_await log->lane.take(1));
+    const Status done = co_await log->run_lane();
+    note_dirty(*log);
+    log->lane.give_back(1);
+    co_return done;
+}
+
+Task<Status> ShardDirectory::flush_all() {
+    CO_TRY_STATUS(co_await journal_.wait_durable(journal_.newest_group()));
+    std::vector<uint64_t> instances;
+    for (auto& [instance, log] : logs_) {
+        if (log->lane_has_work() || log->lane.free() == 0) instances.push_back(instance);
+    }
+    for (const uint64_t instance : instances) CO_TRY_STATUS(co_await flush_log(instance));
+    co_return Status();
+}
+
+// Checkpoint.
+
+Task<> ShardDirectory::checkpoint_worker() {
+    const Gate::Pass pass = gate_.enter();
+    while (pass && !error_ && !gate_.is_closed()) {
+        auto sleep = runtime().sleep_for(settings_.checkpoint_interval);
+        auto hurry = hurry_.wait();
+        co_await when_any(sleep, hurry);
+        if (error_ || gate_.is_closed()) co_return;
+        if (!appended_since_tick_ && dirty_.empty()) journal_.trim();
+        appended_since_tick_ = false;
+        const bool full = journal_.live_bytes() * 4 > settings_.journal_limit_bytes * 3;
+        const Status done = co_await checkpoint(full);
+        if (!done) fail_with(done.error());
+        room_.notify_all();
+    }
+}
+
+Task<Status> ShardDirectory::checkpoint(bool all) {
+    if (error_) co_return std::unexpected(*error_);
+    CO_TRY_STATUS(co_await checkpoint_turn_.take(1));
+    Status done;
+    if (all) done = co_await flush_all();
+    if (done && !error_) {
+        const uint64_t through = journal_.effects_done_through();
+        std::vector<uint64_t> instances = std::exchange(dirty_, {});
+        for (const uint64_t instance : instances) {
+            LogParts* log = find(instance);
+            if (log == nullptr) continue;
+            log->dirty = false;
+            log->checkpoint_end = log->flushed_end;
+        }
+        done = co_await sync_logs(std::move(instances));
+        if (done) journal_.synced_through(through);
+    }
+    checkpoint_turn_.give_back(1);
+    if (done && error_) done = std::unexpected(*error_);
+    co_return done;
+}
+
+Task<Status> ShardDirectory::sync_logs(std::vector<uint64_t> instances) {
+    const bool each = instances.size() <= settings_.sync_all_above;
+    bool parent_changed = false;
+    for (const uint64_t instance : instances) {
+        LogParts* log = find(instance);
+        if (log == nullptr) continue;
+        CO_TRY_STATUS(co_await log->lane.take(1));
+        parent_changed = parent_changed || log->parent_changed;
+        log->parent_changed = false;
+        const Status synced = co_await log->sync_files(each);
+        log->lane.give_back(1);
+        CO_TRY_STATUS(synced);
+    }
+    if (!each) {
+        CO_TRY_STATUS(co_await files().sync_all(served_.path));
+    } else if (parent_changed) {
+        CO_TRY_STATUS(co_await files().sync_directory(served_.path));
+    }
+    if (error_) co_return std::unexpected(*error_);
+    for (const uint64_t instance : instances) {
+        LogParts* log = find(instance);
+        if (log != nullptr) log->synced_end = std::max(log->synced_end, log->checkpoint_end);
+    }
+    co_return Status();
+}
+
+Task<Status> ShardDirectory::close() {
+    Status done = co_await checkpoint(true);
+    // The workers end before their events and lanes do; an offline directory just lets go.
+    auto closing = gate_.close();
+    work_.notify_all();
+    hurry_.notify_all();
+    co_await std::move(closing);
+    if (done) {
+        std::vector<uint64_t> instances;
+        for (auto& [instance, log] : logs_) instances.push_back(instance);
+        for (const uint64_t instance : instances) {
+            LogParts* log = find(instance);
+            if (log == nullptr) continue;
+            done = co_await log->finish();
+            if (!done) break;
+            log->checkpoint_end = log->flushed_end;
+        }
+        if (done) done = co_await sync_logs(std::move(instances));
+    }
+    if (!done) fail_with(done.error());
+    const Status journal_closed = co_await journal_.close();
+    if (done && !journal_closed) done = journal_closed;
+    co_return done;
+}
+
+}  // namespace ottla::storage

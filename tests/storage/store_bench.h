@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+// One simulated machine with a log directory and a store: what most storage tests need. The process can be
+// killed or the power cut at any event; `start` boots again through LogDirectory, as a broker does.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "records/records.h"
+#include "storage/log_directory.h"
+#include "storage/log_store.h"
+#include "tests/sim/machine.h"
+
+namespace ottla::storage::test {
+
+inline const std::string kDirectory = "/data/logs";
+
+inline MetaProperties some_meta() {
+    MetaProperties meta;
+    meta.cluster_id = "cluster";
+    meta.node_id = BrokerId{1};
+    meta.directory_id.bytes[15] = 9;
+    return meta;
+}
+
+/// A batch of one record, or of `records` equal ones.
+inline Buffer make_batch(Codecs& codecs, std::string_view value, BatchOptions options = {},
+                         WallTime timestamp = WallTime{1000}, int records = 1) {
+    BatchBuilder builder(codecs, options);
+    for (int i = 0; i < records; ++i) builder.append(timestamp, std::nullopt, as_bytes(value));
+    auto batch = builder.finish();
+    CHECK(batch.has_value(), "a test batch is built");
+    return *batch;
+}
+
+class StoreBench final : public StoreObserver {
+public:
+    explicit StoreBench(uint64_t seed = 1, StorageSettings wanted = small_settings(),
+                        uint32_t shards = 1)
+        : bench(seed, shards), settings(wanted) {
+        bench.disk().prepare_directory("/data");
+    }
+    ~StoreBench() { drop(); }
+
+    static StorageSettings small_settings() {
+        StorageSettings settings;
+        settings.chunk_bytes = 64UZ * 1024;
+        settings.chunk_budget_bytes = 512UZ * 1024;
+        settings.journal_first_file_bytes = 128ULL * 1024;
+        settings.journal_file_bytes = 256ULL * 1024;
+        settings.journal_limit_bytes = 1024ULL * 1024;
+        return settings;
+    }
+
+    void directory_failed(const std::string&, const Error& why) override { failures.push_back(why); }
+
+    Ports ports(uint32_t shard = 0) { return bench.process.ports(shard); }
+
+    Task<Status> boot() {
+        CO_TRY(directory, co_await LogDirectory::open(ports(), kDirectory, settings));
+        if (directory->is_empty()) CO_TRY_STATUS(co_await directory->format(some_meta()));
+        CO_TRY_STATUS(co_await directory->recover());
+        CO_TRY_STATUS(co_await directory->begin_serving());
+        store = std::make_unique<LogStore>(ports(), settings, this);
+        std::vector<ServedDirectory> served;
+        served.push_back(directory->served());
+        CO_TRY_STATUS(co_await store->open(std::move(served)));
+        for (const FoundLog& found : directory->logs()) {
+            CO_TRY([[maybe_unused]] Log* log, co_await store->open_log(found, config));
+        }
+        co_return Status();
+    }
+    Task<Status> stop() {
+        CO_TRY_STATUS(co_await store->close());
+        co_return co_await directory->close(store->checkpoints(kDirectory), BrokerEpoch{77});
+    }
+    void start() {
+        const Status booted = bench.run(boot());
+        ASSERT_TRUE(booted) << booted.error().detail;
+    }
+    void clean_stop() {
+        const Status stopped = bench.run(stop());
+        ASSERT_TRUE(stopped) << stopped.error().detail;
+        kill();
+    }
+    void kill() {
+        drop();
+        bench.process.start();
+    }
+    void power_cut(std::optional<sim::Survival> survival = {}) {
+        bench.machine.power_cut(survival);
+        drop();
+        bench.machine.switch_on();
+        bench.process.start();
+    }
+    /// The process ends, then its objects.
+    void drop() {
+        if (bench.process.is_running()) bench.process.kill();
+        store.reset();
+        directory.reset();
+    }
+
+    Log& create(std::string topic, int32_t partition = 0) {
+        NewLog wanted;
+        wanted.name = {std::move(topic), PartitionIndex{partition}};
+        wanted.topic_id.bytes[0] = 5;
+        wanted.log_dir = kDirectory;
+        wanted.config = config;
+        auto log = store->create_log(wanted);
+        CHECK(log.has_value(), "the log is created");
+        return **log;
+    }
+    Log* find(const std::string& topic, int32_t partition = 0) {
+        return store->find({topic, PartitionIndex{partition}});
+    }
+    Result<AppendResult> append(Log& log, std::string_view value, BatchOptions options = {}) {
+        const Buffer batch = make_batch(codecs, value, options);
+        AppendRequest request;
+        request.batch = batch.span();
+        request.leader_epoch = epoch;
+        return log.append(request);
+    }
+    void run_for(Duration span) { bench.world.run_for(span); }
+    /// Until everything appended is durable.
+    void settle(Log& log) {
+        while (log.durable_end() < log.log_end() && !log.is_offline()) {
+            if (!bench.world.step()) break;
+        }
+    }
+    /// The values of every record in [from, log end), from memory or files.
+    std::vector<std::string> values(Log& log, Offset from = Offset{0}) {
+        return bench.run(read_values(log, std::max(from, log.log_start())));
+    }
+    Task<std::vector<std::string>> read_values(Log& log, Offset from) {
+        std::vector<std::string> found;
+        while (from < log.log_end()) {
+            auto slice = log.read(from, 64UZ * 1024, log.log_end(), true);
+            if (!slice && slice.error().code == ErrorCode::would_block) {
+                slice = co_await log.read_cold(from, 64UZ * 1024, log.log_end(), true);
+            }
+            if (!slice || slice->bytes.empty()) {
+                found.push_back(slice ? "<nothing>" : "<" + slice.error().detail + ">");
+                break;
+            }
+            const Buffer bytes = slice->bytes.flatten();
+            BatchCursor cursor(bytes.span(), BatchCursor::Crc::check);
+            while (cursor.next() == BatchStep::batch) {
+                auto plain = codecs.records_of(cursor.batch(), 1UZ << 28U);
+                RecordIterator records(cursor.batch(), *plain);
+                Record record;
+                while (records.next(record)) {
+                    const Offset offset = cursor.batch().base_offset() + record.offset_delta;
+                    if (offset >= from) found.emplace_back(as_text(*record.value));
+                }
+            }
+            from = slice->next;
+        }
+        co_return found;
+    }
+
+    sim::Bench bench;
+    StorageSettings settings;
+    LogConfig config;
+    LeaderEpoch epoch{0};
+    Codecs codecs;
+    std::unique_ptr<LogDirectory> directory;
+    std::unique_ptr<LogStore> store;
+    std::vector<Error> failures;
+};
+
+}  // namespace ottla::storage::test
