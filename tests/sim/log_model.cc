@@ -45,6 +45,7 @@ void LogModel::apply(LogState& state, const LogChange& change) {
 }
 
 size_t LogModel::add(const LogChange& change) {
+    announced_.reset();
     apply(now_, change);
     if (change.kind != LogChange::Kind::append) told_ = std::min(told_, now_.end);
     if (change.kind == LogChange::Kind::create) told_ = change.offset;
@@ -70,6 +71,7 @@ std::optional<std::string> LogModel::durable_end_moved(Offset end) {
 }
 
 std::optional<std::string> LogModel::recovered(const LogState& found) {
+    if (announced_) add(LogChange(*announced_));
     LogState state = base_;
     std::optional<std::string> wrong;
     bool matched = false;

@@ -47,6 +47,9 @@ public:
     [[nodiscard]] const LogState& now() const { return now_; }
     /// The index of the change that `change` became.
     size_t add(const LogChange& change);
+    /// `change` has been asked for and will be added when it is done; a crash before may find it
+    /// done.
+    void announce(const LogChange& change) { announced_ = change; }
     /// Change `index` and all before it are durable.
     void durable_through(size_t index);
     /// The log said that its durable end is `end`; what is wrong with that, if anything.
@@ -61,6 +64,7 @@ private:
     LogState base_;
     std::vector<LogChange> changes_;
     size_t durable_ = 0;  ///< of `changes_`, how many are known to be durable
+    std::optional<LogChange> announced_;
     LogState now_;
     Offset told_;  ///< highest durable end since the last truncation
 };

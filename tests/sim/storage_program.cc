@@ -45,6 +45,9 @@ public:
     Task<> run();
 
     void durable_end_moved(storage::Log&, Offset durable_end) override {
+        if (world_.world.verbose()) {
+            world_.world.note(fmt::format("{}: durable {}", tested_.name, durable_end.value()));
+        }
         const auto wrong = tested_.model.durable_end_moved(durable_end);
         if (wrong) world_.note_failure(tested_.name + ": " + *wrong);
     }
@@ -59,7 +62,9 @@ private:
     }
     /// True when the error ends this driver's work.
     bool is_fatal(const Error& error, const char* doing) {
-        if (error.code == ErrorCode::kafka_storage_error) {
+        const bool disk = error.code == ErrorCode::kafka_storage_error ||
+                          error.code == ErrorCode::io_error || error.code == ErrorCode::no_space;
+        if (disk) {
             offline(error);
             return true;
         }
@@ -67,6 +72,7 @@ private:
             fmt::format("{}: {}: {} {}", tested_.name, doing, name_of(error.code), error.detail));
         return true;
     }
+    size_t change(const LogChange& what);
     Task<> act(uint64_t what);
     Task<> append();
     Task<> append_bytes(Buffer batch, bool out_of_sequence);
@@ -90,6 +96,18 @@ private:
     Codecs codecs_;
 };
 
+size_t StorageProgram::Driver::change(const LogChange& what) {
+    static constexpr std::array kWords = {"create", "append", "truncate", "move start", "remove"};
+    const size_t index = tested_.model.add(what);
+    if (world_.world.verbose()) {
+        world_.world.note(fmt::format("{}: {} {} producer {} sequence {} x{}: now {}", tested_.name,
+                                      kWords[static_cast<size_t>(what.kind)], what.offset.value(),
+                                      what.batch.producer.value(), what.batch.sequence,
+                                      what.batch.records, tested_.model.now().describe()));
+    }
+    return index;
+}
+
 Task<Status> StorageProgram::Driver::check_recovered() {
     LogState found;
     if (log_ != nullptr) {
@@ -109,6 +127,7 @@ Task<Status> StorageProgram::Driver::check_recovered() {
             at = slice->next;
         }
     }
+    tested_.truncated = false;
     const auto wrong = tested_.model.recovered(found);
     if (wrong) world_.note_failure(tested_.name + " after a start: " + *wrong);
     co_return Status{};
@@ -162,14 +181,15 @@ void StorageProgram::Driver::create() {
         if (made.error().code != ErrorCode::would_block) is_fatal(made.error(), "create");
         return;
     }
-    tested_.model.add({.kind = LogChange::Kind::create, .offset = Offset{0}, .batch = {}});
+    change({.kind = LogChange::Kind::create, .offset = Offset{0}, .batch = {}});
     adopt(*made);
 }
 
 std::vector<BatchFact> StorageProgram::Driver::own_batches() const {
     std::vector<BatchFact> own;
     for (const BatchFact& batch : tested_.model.now().batches) {
-        if (batch.producer == tested_.producer) own.push_back(batch);
+        const bool readable = batch.end() > tested_.model.now().start;
+        if (readable && batch.producer == tested_.producer) own.push_back(batch);
     }
     return own;
 }
@@ -202,18 +222,23 @@ Buffer StorageProgram::Driver::make_batch(ProducerId producer, int32_t sequence)
 
 Task<> StorageProgram::Driver::append() {
     const std::vector<BatchFact> own = own_batches();
+    // Whether the log still knows a producer none of whose batches is left is its own affair.
+    if (own.empty()) tested_.producer = ProducerId{tested_.producer.value() + 100};
     const uint64_t what = tested_.random.below(10);
     if (what < 3) {
         co_await append_bytes(make_batch(kNoProducer, kNoSequence), false);
     } else if (what < 5 && !own.empty()) {
-        const uint64_t back = tested_.random.below(std::min<size_t>(own.size(), 5));
+        // The window is five batches, after a truncation it may be the last one only.
+        const size_t window = tested_.truncated ? 1 : 5;
+        const uint64_t back = tested_.random.below(std::min(own.size(), window));
         const auto before = world_.sent.find(own[own.size() - 1 - back].content);
         if (before != world_.sent.end()) co_await append_bytes(before->second, false);
     } else {
         const int32_t next =
             own.empty() ? 0 : sequence_after(own.back().sequence, own.back().records);
         const bool wrong = what == 9 && !own.empty();
-        co_await append_bytes(make_batch(tested_.producer, wrong ? next + 3 : next), wrong);
+        const int32_t sequence = wrong ? next + 3 : next;
+        co_await append_bytes(make_batch(tested_.producer, sequence), wrong);
     }
 }
 
@@ -265,7 +290,7 @@ void StorageProgram::Driver::took(const storage::AppendResult& result, const Buf
     }
     ++world_.appended;
     if (fact.producer != kNoProducer) world_.sent[fact.content] = batch;
-    tested_.model.add({.kind = LogChange::Kind::append, .offset = {}, .batch = fact});
+    change({.kind = LogChange::Kind::append, .offset = {}, .batch = fact});
 }
 
 Task<> StorageProgram::Driver::truncate() {
@@ -274,12 +299,15 @@ Task<> StorageProgram::Driver::truncate() {
     const int64_t back =
         static_cast<int64_t>(tested_.random.between(0, static_cast<uint64_t>(most)));
     const Offset to = now.end - back;
-    tested_.model.add({.kind = LogChange::Kind::truncate, .offset = to, .batch = {}});
+    const LogChange cut{.kind = LogChange::Kind::truncate, .offset = to, .batch = {}};
+    tested_.model.announce(cut);
+    tested_.truncated = true;
     const Status done = co_await log_->truncate_to(to);
     if (!done) {
         is_fatal(done.error(), "truncate");
         co_return;
     }
+    change(cut);
     if (log_->log_end() != tested_.model.now().end) {
         world_.note_failure(fmt::format("{}: truncated to {}, the end is {} and should be {}",
                                         tested_.name, to.value(), log_->log_end().value(),
@@ -298,7 +326,7 @@ void StorageProgram::Driver::move_start() {
         if (done.error().code != ErrorCode::would_block) is_fatal(done.error(), "delete_before");
         return;
     }
-    tested_.model.add({.kind = LogChange::Kind::move_start, .offset = to, .batch = {}});
+    change({.kind = LogChange::Kind::move_start, .offset = to, .batch = {}});
 }
 
 Task<> StorageProgram::Driver::read_something() {
@@ -347,8 +375,7 @@ Task<> StorageProgram::Driver::wait_until_durable() {
 }
 
 Task<> StorageProgram::Driver::remove() {
-    const size_t index =
-        tested_.model.add({.kind = LogChange::Kind::remove, .offset = {}, .batch = {}});
+    const size_t index = change({.kind = LogChange::Kind::remove, .offset = {}, .batch = {}});
     storage::Log& log = *std::exchange(log_, nullptr);
     log.observe(nullptr);
     const Status done = co_await store_.delete_log(log);
@@ -388,7 +415,12 @@ Task<> StorageProgram::boot_and_watch() {
     }
     serving_ = true;
     while (!stopping_) {
-        static_cast<void>(co_await ports_[0].runtime.sleep_for(kMillisecond * 5));
+        static_cast<void>(co_await ports_[0].runtime.sleep_for(kMillisecond * 30));
+        if (stopping_ || offline_) continue;
+        const Status written = co_await write_checkpoints();
+        if (!written && !world_.may_fail) {
+            world_.note_failure("checkpoints were not written: " + written.error().detail);
+        }
     }
     while (drivers_running_ != 0) {
         static_cast<void>(co_await ports_[0].runtime.sleep_for(kMillisecond));
@@ -400,6 +432,19 @@ Task<> StorageProgram::boot_and_watch() {
     }
     if (!stopped) offline_ = true;
     stopped_ = stopped.has_value();
+}
+
+/// As a broker does it now and then: synced by every shard, then the checkpoint files.
+Task<Status> StorageProgram::write_checkpoints() {
+    std::vector<storage::LogCheckpoint> checkpoints;
+    for (uint32_t i = 0; i < ports_.size(); ++i) {
+        auto start = [this, i](Runtime&) { return stores_[i]->checkpoint(); };
+        CO_TRY_STATUS(co_await call_on(ports_[0].runtime, ShardIndex{i}, start));
+        for (auto& checkpoint : stores_[i]->checkpoints(kDirectory)) {
+            checkpoints.push_back(std::move(checkpoint));
+        }
+    }
+    co_return co_await directory_->write_checkpoints(std::move(checkpoints));
 }
 
 Task<Status> StorageProgram::boot() {

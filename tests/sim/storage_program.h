@@ -31,6 +31,7 @@ private:
     Task<Status> open_shard(uint32_t shard);
     Task<Status> close_shard(uint32_t shard);
     Task<Status> stop();
+    Task<Status> write_checkpoints();
     [[nodiscard]] uint32_t owner_of(const std::string& name) const;
 
     StorageWorld& world_;

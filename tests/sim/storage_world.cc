@@ -35,7 +35,8 @@ StorageWorld::StorageWorld(const StorageOptions& options)
                          .model = {},
                          .random = world.random_for(name),
                          .next_label = 0,
-                         .producer = ProducerId{1000 + static_cast<int64_t>(i)}};
+                         .producer = ProducerId{1000 + static_cast<int64_t>(i)},
+                         .truncated = false};
         logs.emplace(name, std::move(tested));
     }
 }

@@ -29,6 +29,7 @@ struct TestedLog {
     Random random;
     int32_t next_label = 0;
     ProducerId producer;
+    bool truncated = false;  ///< since the last start
 };
 
 struct StorageOptions {
