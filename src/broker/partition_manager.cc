@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "broker/partition_manager.h"
+
+#include <fmt/format.h>
+
+#include "broker/topic_config.h"
+
+namespace ottla::broker {
+
+PartitionManager::PartitionManager(const NodeFacts& facts,
+                                   std::span<Shard* const> shards,
+                                   Logger& log)
+    : facts_(facts), shards_(shards.begin(), shards.end()), log_(log) {}
+
+void PartitionManager::found(const std::vector<storage::FoundLog>& logs,
+                             std::vector<storage::ServedDirectory> directories) {
+    for (const storage::FoundLog& log : logs) unclaimed_.emplace(log.name, log);
+    for (const storage::ServedDirectory& directory : directories) {
+        logs_in_directory_.emplace(directory.path, 0);
+        directories_.push_back(directory);
+    }
+}
+
+Task<Status> PartitionManager::load(metadata::ImagePtr image) {
+    WorkByShard updates;
+    for (const auto& [name, topic] : image->topics) {
+        for (const auto& [index, partition] : topic->partitions) {
+            plan_partition(*image, *topic, index, updates);
+        }
+    }
+    CO_TRY_STATUS(co_await run(std::move(updates)));
+    co_await publish(std::move(image));
+    co_return Status();
+}
+
+Task<Status> PartitionManager::apply(metadata::ImagePtr image, metadata::MetadataChanges changes) {
+    WorkByShard removals;
+    WorkByShard updates;
+    for (const metadata::TopicChange& change : changes.topics) {
+        plan_topic(*image, change, removals, updates);
+    }
+    for (const metadata::ConfigResource& resource : changes.configs) {
+        if (resource.type != metadata::ResourceType::topic) continue;
+        const metadata::TopicPtr topic = image->topic(resource.name);
+        if (!topic) continue;
+        for (const auto& [index, partition] : topic->partitions) {
+            plan_partition(*image, *topic, index, updates);
+        }
+    }
+    CO_TRY_STATUS(co_await run(std::move(removals)));
+    CO_TRY_STATUS(co_await run(std::move(updates)));
+    co_await publish(std::move(image));
+    co_return Status();
+}
+
+void PartitionManager::plan_topic(const metadata::MetadataImage& image,
+                                  const metadata::TopicChange& change,
+                                  WorkByShard& removals,
+                                  WorkByShard& updates) {
+    const metadata::Topic& topic = change.after ? *change.after : *change.before;
+    for (const PartitionIndex index : change.partitions) {
+        const PartitionKey key{topic.id, index};
+        const metadata::Partition* now = change.after ? change.after->partition(index) : nullptr;
+        if (now != nullptr && now->has_replica(facts_.id)) {
+            plan_partition(image, topic, index, updates);
+        } else if (const auto here = open_.find(key); here != open_.end()) {
+            --logs_in_directory_[here->second];
+            open_.erase(here);
+            Work work;
+            work.step = Step::remove;
+            work.key = key;
+            removals[owner_of(key, facts_.shard_count)].push_back(std::move(work));
+        }
+    }
+}
+
+void PartitionManager::plan_partition(const metadata::MetadataImage& image,
+                                      const metadata::Topic& topic,
+                                      PartitionIndex index,
+                                      WorkByShard& updates) {
+    const metadata::Partition* partition = topic.partition(index);
+    if (partition == nullptr || !partition->has_replica(facts_.id)) return;
+    Work work = make_work(image, topic, index);
+    if (!open_.contains(work.key)) choose_log(*partition, work);
+    updates[owner_of(work.key, facts_.shard_count)].push_back(std::move(work));
+}
+
+PartitionManager::Work PartitionManager::make_work(const metadata::MetadataImage& image,
+                                                   const metadata::Topic& topic,
+                                                   PartitionIndex index) const {
+    const metadata::Partition& partition = *topic.partition(index);
+    Work work;
+    work.key = {topic.id, index};
+    work.name = {topic.name, index};
+    work.leadership = {partition.leader, partition.leader_epoch, partition.partition_epoch,
+                       partition.replicas, partition.isr};
+    work.config =
+        partition_config(facts_.settings, image.config(metadata::ResourceType::topic, topic.name));
+    return work;
+}
+
+/// The log that was found under this name, or where to create one: the directory that the metadata
+/// names, else the one with the fewest logs.
+void PartitionManager::choose_log(const metadata::Partition& partition, Work& work) {
+    work.step = Step::open;
+    if (auto node = unclaimed_.extract(work.name); !node.empty()) {
+        const Uuid& id = node.mapped().topic_id;
+        const bool same = id == work.key.topic_id || id.is_zero();
+        (same ? work.found : work.replaces) = std::move(node.mapped());
+    }
+    if (work.found) {
+        work.log_dir = work.found->log_dir;
+    } else {
+        const Uuid wanted = partition.directory_of(facts_.id);
+        const storage::ServedDirectory* chosen = nullptr;
+        for (const storage::ServedDirectory& directory : directories_) {
+            const bool named = !wanted.is_zero() && directory.directory_id == wanted;
+            const bool fewer = chosen == nullptr || logs_in_directory_[directory.path] <
+                                                        logs_in_directory_[chosen->path];
+            if (named || fewer) chosen = &directory;
+            if (named) break;
+        }
+        CHECK(chosen != nullptr, "a broker serves at least one directory");
+        work.log_dir = chosen->path;
+    }
+    ++logs_in_directory_[work.log_dir];
+    open_.emplace(work.key, work.log_dir);
+}
+
+Task<Status> PartitionManager::run(WorkByShard work) {
+    std::vector<Task<Status>> calls;
+    for (auto& [owner, works] : work) {
+        auto on_owner = [held = std::move(works)](Shard& there) mutable {
+            return run_on_shard(there, std::move(held));
+        };
+        calls.push_back(shards_[0]->on(owner, std::move(on_owner)));
+    }
+    auto all = when_all(shards_[0]->runtime(), std::move(calls));
+    const std::vector<Status> done = co_await std::move(all);
+    for (const Status& one : done) CO_TRY_STATUS(one);
+    co_return Status();
+}
+
+Task<> PartitionManager::publish(metadata::ImagePtr image) {
+    for (uint32_t index = 0; index < shards_.size(); ++index) {
+        auto show = [image](Shard& there) { return there.show(image); };
+        auto showing = shards_[0]->on(ShardIndex{index}, std::move(show));
+        (void)co_await std::move(showing);
+    }
+}
+
+Task<Status> PartitionManager::run_on_shard(Shard& shard, std::vector<Work> works) {
+    for (Work& work : works) co_await run_one(shard, work);
+    co_return Status();
+}
+
+Task<> PartitionManager::run_one(Shard& shard, Work& work) {
+    if (work.step == Step::remove) {
+        co_await remove_one(shard, work.key);
+        co_return;
+    }
+    if (work.step == Step::open) co_await open_one(shard, work);
+    replication::Partition* partition = shard.find(work.key);
+    if (partition == nullptr) co_return;  // Its log could not be opened; said so already.
+    partition->configure(std::move(work.config));
+    if (partition->leadership() != work.leadership) partition->apply(work.leadership);
+}
+
+Task<Result<storage::Log*>> PartitionManager::open_log(Shard& shard, Work& work) {
+    if (work.replaces) {
+        auto opening = shard.store().open_log(*std::move(work.replaces), work.config.log);
+        CO_TRY(storage::Log* const old, co_await std::move(opening));
+        CO_TRY_STATUS(co_await shard.store().delete_log(*old));
+    }
+    if (work.found) {
+        auto opening = shard.store().open_log(*std::move(work.found), work.config.log);
+        co_return co_await std::move(opening);
+    }
+    co_return shard.store().create_log({.name = work.name,
+                                        .topic_id = work.key.topic_id,
+                                        .log_dir = work.log_dir,
+                                        .config = work.config.log});
+}
+
+Task<> PartitionManager::open_one(Shard& shard, Work& work) {
+    Result<storage::Log*> log = co_await open_log(shard, work);
+    if (!log) {
+        shard.log().write(LogLevel::error,
+                          fmt::format("partition {}-{} cannot be opened: {}", work.name.topic,
+                                      work.name.partition.value(), log.error().detail));
+        co_return;
+    }
+    shard.add(work.key, **log, work.config);
+}
+
+Task<> PartitionManager::remove_one(Shard& shard, PartitionKey key) {
+    replication::Partition* const partition = shard.take_out(key);
+    if (partition == nullptr) co_return;
+    co_await partition->close({ErrorCode::unknown_topic_or_partition, "the topic was deleted"});
+    storage::Log& log = partition->log();
+    log.observe(nullptr);
+    const TopicPartition name = log.name();
+    shard.forget(partition);
+    const Status deleted = co_await shard.store().delete_log(log);
+    if (!deleted) {
+        shard.log().write(LogLevel::error,
+                          fmt::format("the files of {}-{} cannot be deleted: {}", name.topic,
+                                      name.partition.value(), deleted.error().detail));
+    }
+}
+
+void PartitionManager::report_strays() const {
+    for (const auto& [name, found] : unclaimed_) {
+        log_.write(LogLevel::warning,
+                   fmt::format("{}/{}-{} belongs to no topic of this cluster and is left alone",
+                               found.log_dir, name.topic, name.partition.value()));
+    }
+}
+
+}  // namespace ottla::broker

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "broker/shard.h"
+
+#include <fmt/format.h>
+
+namespace ottla::broker {
+
+namespace {
+/// Bytes of request frames being served by one shard at once.
+constexpr int64_t kFrameBytes = 64LL * 1024 * 1024;
+
+int64_t frame_budget(const NodeFacts& facts) {
+    const int64_t asked = facts.settings.number("queued.max.request.bytes");
+    return asked > 0 ? std::max<int64_t>(asked / facts.shard_count, 1) : kFrameBytes;
+}
+}  // namespace
+
+Shard::Shard(Ports ports, const NodeFacts& facts, Logger& log, storage::StorageSettings storage)
+    : ports_(ports),
+      facts_(facts),
+      log_(log),
+      frame_bytes_(ports.runtime, frame_budget(facts)),
+      append_turn_(ports.runtime, 1),
+      image_(std::make_shared<const metadata::MetadataImage>()),
+      image_changed_(ports.runtime),
+      producer_id_turn_(ports.runtime, 1),
+      background_(ports.runtime),
+      store_(ports, storage, this) {}
+
+void Shard::join(std::span<Shard* const> shards, ControllerLink& controller) {
+    shards_.assign(shards.begin(), shards.end());
+    controller_ = &controller;
+}
+
+void Shard::publish(metadata::ImagePtr image) {
+    image_ = std::move(image);
+    image_changed_.notify_all();
+}
+
+Task<Status> Shard::show(metadata::ImagePtr image) {
+    publish(std::move(image));
+    co_return Status();
+}
+
+Task<Status> Shard::wait_for_image(Offset end, Instant deadline) {
+    while (image_->end < end) {
+        auto wait = image_changed_.wait();
+        auto timed = with_deadline(runtime(), wait, deadline);
+        CO_TRY_STATUS(co_await timed);
+    }
+    co_return Status();
+}
+
+replication::Partition* Shard::find(const PartitionKey& key) {
+    const auto found = partitions_.find(key);
+    return found == partitions_.end() ? nullptr : found->second.get();
+}
+
+replication::Partition& Shard::add(const PartitionKey& key,
+                                   storage::Log& log,
+                                   replication::PartitionConfig config) {
+    auto made =
+        std::make_unique<replication::Partition>(runtime(), facts_.id, log, std::move(config));
+    auto [place, fresh] = partitions_.emplace(key, std::move(made));
+    CHECK(fresh, "a partition is opened once");
+    log.observe(place->second.get());
+    return *place->second;
+}
+
+replication::Partition* Shard::take_out(const PartitionKey& key) {
+    auto node = partitions_.extract(key);
+    if (node.empty()) return nullptr;
+    leaving_.push_back(std::move(node.mapped()));
+    return leaving_.back().get();
+}
+
+void Shard::forget(replication::Partition* partition) {
+    std::erase_if(leaving_, [partition](const auto& one) { return one.get() == partition; });
+}
+
+void Shard::park(uint64_t ticket, replication::FetchWaiter& waiter) { parked_[ticket] = &waiter; }
+void Shard::unpark(uint64_t ticket) { parked_.erase(ticket); }
+void Shard::disarm(uint64_t ticket) {
+    const auto found = parked_.find(ticket);
+    if (found != parked_.end()) found->second->stir();
+}
+
+uint64_t Shard::next_ticket() { return ++tickets_ * count() + runtime().shard().value(); }
+
+Task<protocol::CreateTopicsResponse> Shard::create_topics(int16_t version,
+                                                          protocol::CreateTopicsRequest request) {
+    auto work = [version, held = std::move(request)](Shard& there) mutable {
+        return there.controller_->create_topics(version, std::move(held));
+    };
+    co_return co_await on(ShardIndex{0}, std::move(work));
+}
+
+Task<protocol::DeleteTopicsResponse> Shard::delete_topics(int16_t version,
+                                                          protocol::DeleteTopicsRequest request) {
+    auto work = [version, held = std::move(request)](Shard& there) mutable {
+        return there.controller_->delete_topics(version, std::move(held));
+    };
+    co_return co_await on(ShardIndex{0}, std::move(work));
+}
+
+Task<Result<int64_t>> Shard::next_producer_id() {
+    auto work = [](Shard& there) { return there.next_producer_id_here(); };
+    co_return co_await on(ShardIndex{0}, std::move(work));
+}
+
+Task<Result<int64_t>> Shard::next_producer_id_here() {
+    CO_TRY_STATUS(co_await producer_id_turn_.take(1));
+    if (producer_ids_.count == 0) {
+        Result<ProducerIdBlock> block = co_await controller_->allocate_producer_ids();
+        if (!block || block->count == 0) {
+            producer_id_turn_.give_back(1);
+            co_return fail(ErrorCode::coordinator_not_available,
+                           block ? "the controller gave no producer ids" : block.error().detail);
+        }
+        producer_ids_ = *block;
+    }
+    --producer_ids_.count;
+    const int64_t id = producer_ids_.first++;
+    producer_id_turn_.give_back(1);
+    co_return id;
+}
+
+void Shard::auto_create(const std::string& topic) {
+    if (!being_created_.insert(topic).second) return;
+    runtime().spawn(auto_create_now(topic));
+}
+
+Task<> Shard::auto_create_now(std::string topic) {
+    const Gate::Pass inside = background_.enter();
+    if (!inside) co_return;
+    protocol::CreateTopicsRequest request;
+    auto& wanted = request.topics.emplace_back();
+    wanted.name = topic;
+    wanted.num_partitions = -1;
+    wanted.replication_factor = -1;
+    auto creating = create_topics(protocol::CreateTopicsRequest::kMaxVersion, std::move(request));
+    const protocol::CreateTopicsResponse response = co_await std::move(creating);
+    for (const auto& result : response.topics) {
+        const auto code = static_cast<ErrorCode>(result.error_code);
+        if (code == ErrorCode::none || code == ErrorCode::topic_already_exists) continue;
+        log_.write(LogLevel::warning,
+                   fmt::format("topic \"{}\" was not created automatically: {} ({})", topic,
+                               result.error_message.value_or("no reason given"), name_of(code)));
+    }
+    being_created_.erase(topic);
+}
+
+Task<> Shard::close() { co_await background_.close(); }
+
+void Shard::directory_failed(const std::string& log_dir, const Error& why) {
+    log_.write(LogLevel::error,
+               fmt::format("log directory {} is offline: {}", log_dir, why.detail));
+    runtime().spawn(spread_failure(log_dir, why));
+}
+
+Task<> Shard::spread_failure(std::string log_dir, Error why) {
+    const Gate::Pass inside = background_.enter();
+    if (!inside) co_return;
+    for (uint32_t index = 0; index < count(); ++index) {
+        if (ShardIndex{index} == runtime().shard()) continue;
+        auto tell = [log_dir, why](Shard& there) { return there.hear_of_failure(log_dir, why); };
+        auto telling = on(ShardIndex{index}, std::move(tell));
+        (void)co_await std::move(telling);
+    }
+}
+
+Task<Status> Shard::hear_of_failure(std::string log_dir, Error why) {
+    store_.take_offline(log_dir, why);
+    co_return Status();
+}
+
+}  // namespace ottla::broker

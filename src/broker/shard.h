@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+// Shard: one thread's part of a broker. It owns its LogStore, the partitions that `owner_of` gives
+// it, its view of the metadata image and the budgets of its connections. Other shards reach it only
+// by `on(target, work)`: one message there, one back, in the order of the calls (DESIGN 2).
+//
+// Invariants: the image a shard shows names only partitions whose logs their owners have opened
+// before; appends of one connection keep their order, since `append_turn` is a queue of one: who
+// waits for room in the journal holds it. Objects are made before the runtimes run and die after
+// their roots are gone.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <set>
+#include <span>
+
+#include "broker/controller_link.h"
+#include "broker/node_facts.h"
+#include "broker/placement.h"
+#include "metadata/image.h"
+#include "ottla/log.h"
+#include "ottla/ports.h"
+#include "ottla/sync.h"
+#include "records/codec.h"
+#include "replication/partition.h"
+#include "storage/log_store.h"
+
+namespace ottla::broker {
+
+class Shard final : public storage::StoreObserver {
+public:
+    Shard(Ports ports, const NodeFacts& facts, Logger& log, storage::StorageSettings storage);
+    Shard(const Shard&) = delete;
+    Shard& operator=(const Shard&) = delete;
+
+    /// Before anything runs: who the others are (index = shard), and the controller behind shard 0.
+    void join(std::span<Shard* const> shards, ControllerLink& controller);
+
+    [[nodiscard]] Runtime& runtime() { return ports_.runtime; }
+    [[nodiscard]] Transport& transport() { return ports_.transport; }
+    [[nodiscard]] const NodeFacts& facts() const { return facts_; }
+    [[nodiscard]] Logger& log() { return log_; }
+    [[nodiscard]] storage::LogStore& store() { return store_; }
+    [[nodiscard]] Codecs& codecs() { return codecs_; }
+    [[nodiscard]] Budget& frame_bytes() { return frame_bytes_; }
+    [[nodiscard]] Budget& append_turn() { return append_turn_; }
+    [[nodiscard]] uint32_t count() const { return static_cast<uint32_t>(shards_.size()); }
+    [[nodiscard]] ShardIndex owner_of(const PartitionKey& key) const {
+        return broker::owner_of(key, count());
+    }
+
+    /// Runs `work(Shard& there) -> Task<T>`, a plain callable, on shard `target`.
+    template <class Work>
+    auto on(ShardIndex target, Work work) {
+        Shard& there = *shards_[target.value()];
+        auto start = [&there, held = std::move(work)](Runtime&) mutable { return held(there); };
+        return call_on(ports_.runtime, target, std::move(start));
+    }
+
+    /// Metadata as this shard knows it.
+    [[nodiscard]] const metadata::MetadataImage& image() const { return *image_; }
+    [[nodiscard]] const metadata::ImagePtr& image_pointer() const { return image_; }
+    void publish(metadata::ImagePtr image);
+    /// The same as a call from another shard.
+    Task<Status> show(metadata::ImagePtr image);
+    /// Until this shard shows the metadata log up to `end`, or the deadline.
+    Task<Status> wait_for_image(Offset end, Instant deadline);
+
+    /// Null unless this shard owns it and its log is open.
+    [[nodiscard]] replication::Partition* find(const PartitionKey& key);
+    replication::Partition& add(const PartitionKey& key,
+                                storage::Log& log,
+                                replication::PartitionConfig config);
+    /// Out of sight; null if it is not here. The caller closes it, lets its log go and forgets it:
+    /// until then the shard keeps it, for whoever is still inside.
+    replication::Partition* take_out(const PartitionKey& key);
+    void forget(replication::Partition* partition);
+    [[nodiscard]] const std::map<PartitionKey, std::unique_ptr<replication::Partition>>&
+    partitions() {
+        return partitions_;
+    }
+
+    /// Parked fetches of other shards' connections, by ticket.
+    void park(uint64_t ticket, replication::FetchWaiter& waiter);
+    void unpark(uint64_t ticket);
+    void disarm(uint64_t ticket);
+    /// Unique in the process.
+    uint64_t next_ticket();
+
+    /// On any shard; the work is done on shard 0.
+    Task<protocol::CreateTopicsResponse> create_topics(int16_t version,
+                                                       protocol::CreateTopicsRequest request);
+    Task<protocol::DeleteTopicsResponse> delete_topics(int16_t version,
+                                                       protocol::DeleteTopicsRequest request);
+    Task<Result<int64_t>> next_producer_id();
+    /// Asks for a topic with the broker's defaults and does not wait (trap 18). Once at a time a
+    /// name.
+    void auto_create(const std::string& topic);
+
+    /// Nothing that was started here in the background is left when it returns.
+    Task<> close();
+    void directory_failed(const std::string& log_dir, const Error& why) override;
+
+private:
+    Task<> auto_create_now(std::string topic);
+    Task<Result<int64_t>> next_producer_id_here();
+    Task<> spread_failure(std::string log_dir, Error why);
+    Task<Status> hear_of_failure(std::string log_dir, Error why);
+
+    Ports ports_;
+    const NodeFacts& facts_;
+    Logger& log_;
+    std::vector<Shard*> shards_;
+    ControllerLink* controller_ = nullptr;
+    Codecs codecs_;
+    Budget frame_bytes_;
+    Budget append_turn_;
+    metadata::ImagePtr image_;
+    Event image_changed_;
+    std::map<PartitionKey, std::unique_ptr<replication::Partition>> partitions_;
+    std::vector<std::unique_ptr<replication::Partition>> leaving_;
+    std::map<uint64_t, replication::FetchWaiter*> parked_;
+    uint64_t tickets_ = 0;
+    std::set<std::string> being_created_;
+    ProducerIdBlock producer_ids_;  // shard 0
+    Budget producer_id_turn_;       // one at a time asks for the next block
+    Gate background_;
+    storage::LogStore store_;
+};
+
+}  // namespace ottla::broker

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <set>
+
+#include "broker/partition_calls.h"
+#include "server/handlers/common.h"
+#include "server/handlers/handlers.h"
+
+namespace ottla::server {
+
+namespace {
+
+using protocol::ListOffsetsRequest;
+using protocol::ListOffsetsResponse;
+using PartitionAnswer = ListOffsetsResponse::ListOffsetsPartitionResponse;
+using Answers = std::vector<Result<storage::TimestampedOffset>>;
+
+struct Place {
+    size_t topic;
+    size_t partition;
+};
+struct Group {
+    std::vector<broker::ListOffsetsItem> items;
+    std::vector<Place> places;
+};
+
+/// The first version that knows a negative timestamp: latest, earliest, max timestamp (KIP-734),
+/// earliest local (KIP-405), latest tiered (KIP-1005), earliest pending upload (KIP-1023).
+bool knows(int16_t version, int64_t timestamp) {
+    if (timestamp >= -2) return true;
+    switch (timestamp) {
+        case -3: return version >= 7;
+        case -4: return version >= 8;
+        case -5: return version >= 9;
+        case -6: return version >= 11;
+        default: return false;
+    }
+}
+
+void fill(PartitionAnswer& answer, const Result<storage::TimestampedOffset>& found) {
+    if (!found) {
+        answer.error_code = to_wire(found.error().code);
+        return;
+    }
+    answer.timestamp = found->timestamp.value();
+    answer.offset = found->offset.value();
+    answer.leader_epoch = found->leader_epoch.value();
+}
+
+std::map<ShardIndex, Group> place_answers(const Context& context,
+                                          const ListOffsetsRequest& request,
+                                          ListOffsetsResponse& response) {
+    std::map<ShardIndex, Group> groups;
+    std::map<std::pair<std::string, int32_t>, size_t> seen;
+    for (const auto& topic : request.topics) {
+        for (const auto& partition : topic.partitions)
+            ++seen[{topic.name, partition.partition_index}];
+    }
+    for (size_t t = 0; t < request.topics.size(); ++t) {
+        const auto& wanted = request.topics[t];
+        const metadata::TopicPtr topic = context.image().topic(wanted.name);
+        auto& answers = response.topics.emplace_back();
+        answers.name = wanted.name;
+        for (const auto& partition : wanted.partitions) {
+            PartitionAnswer& answer = answers.partitions.emplace_back();
+            answer.partition_index = partition.partition_index;
+            const PartitionIndex index{partition.partition_index};
+            if (seen[{wanted.name, partition.partition_index}] > 1) {
+                answer.error_code = to_wire(ErrorCode::invalid_request);
+            } else if (!knows(context.version(), partition.timestamp)) {
+                answer.error_code = to_wire(ErrorCode::unsupported_version);
+            } else if (!topic || topic->partition(index) == nullptr) {
+                answer.error_code = to_wire(ErrorCode::unknown_topic_or_partition);
+            } else {
+                const broker::PartitionKey key{topic->id, index};
+                Group& group = groups[context.shard.owner_of(key)];
+                group.items.push_back(
+                    {key, {partition.timestamp, LeaderEpoch{partition.current_leader_epoch}}});
+                group.places.push_back({t, answers.partitions.size() - 1});
+            }
+        }
+    }
+    return groups;
+}
+
+}  // namespace
+
+Task<ListOffsetsResponse> handle_list_offsets(Context context, ListOffsetsRequest request) {
+    ListOffsetsResponse response;
+    std::map<ShardIndex, Group> groups = place_answers(context, request, response);
+    std::vector<Task<Answers>> calls;
+    for (auto& [owner, group] : groups) {
+        auto work = [held = std::move(group.items)](broker::Shard& there) mutable {
+            return broker::list_offsets_group(there, std::move(held));
+        };
+        calls.push_back(context.shard.on(owner, std::move(work)));
+    }
+    auto all = when_all(context.shard.runtime(), std::move(calls));
+    const std::vector<Answers> answers = co_await std::move(all);
+    size_t which = 0;
+    for (const auto& [owner, group] : groups) {
+        for (size_t i = 0; i < group.places.size(); ++i) {
+            const Place place = group.places[i];
+            fill(response.topics[place.topic].partitions[place.partition], answers[which][i]);
+        }
+        ++which;
+    }
+    co_return response;
+}
+
+}  // namespace ottla::server
