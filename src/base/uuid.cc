@@ -47,9 +47,9 @@ std::optional<Uuid> parse_uuid(std::string_view text) {
 }
 
 Uuid make_uuid(uint64_t high, uint64_t low) {
-    high = (high & ~0xF000ULL) | 0x4000ULL;          // version 4
-    low = (low & ~(3ULL << 62U)) | (2ULL << 62U);    // variant 10
-    if (high >> 58U == 62) high ^= 1ULL << 63U;      // 62 is '-' in the alphabet
+    high = (high & ~0xF000ULL) | 0x4000ULL;        // version 4
+    low = (low & ~(3ULL << 62U)) | (2ULL << 62U);  // variant 10
+    if (high >> 58U == 62) high ^= 1ULL << 63U;    // 62 is '-' in the alphabet
     Uuid uuid;
     for (unsigned i = 0; i < 8; ++i) {
         uuid.bytes[i] = static_cast<uint8_t>(high >> (56 - 8 * i));

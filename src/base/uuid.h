@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Uuid as text, the way Kafka prints it: URL-safe base64 of the 16 bytes, 22 characters, no padding.
-// pure
+// Uuid as text, the way Kafka prints it: URL-safe base64 of the 16 bytes, 22 characters, no
+// padding. pure
 #pragma once
 
 #include <cstdint>

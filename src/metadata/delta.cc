@@ -158,9 +158,10 @@ Status MetadataDelta::replay_one(const protocol::BrokerRegistrationChangeRecord&
 Status MetadataDelta::set_fenced(BrokerId id, BrokerEpoch epoch, bool fenced) {
     const Broker* known = after_.broker(id);
     if (known == nullptr || known->epoch != epoch) {
-        return contradiction(fmt::format("fences or unfences broker {} of epoch {}, which is not "
-                                         "there",
-                                         id.value(), epoch.value()));
+        return contradiction(
+            fmt::format("fences or unfences broker {} of epoch {}, which is not "
+                        "there",
+                        id.value(), epoch.value()));
     }
     Broker broker = *known;
     broker.fenced = fenced;
@@ -208,11 +209,13 @@ Status MetadataDelta::replay_one(const protocol::TopicRecord& record) {
     return {};
 }
 
-void MetadataDelta::put_partition(const TopicPtr& topic, PartitionIndex index, Partition partition) {
+void MetadataDelta::put_partition(const TopicPtr& topic,
+                                  PartitionIndex index,
+                                  Partition partition) {
     touched_partitions_[topic->id].insert(index);
     Topic changed = *topic;
-    changed.partitions = changed.partitions.with(
-        index, std::make_shared<const Partition>(std::move(partition)));
+    changed.partitions =
+        changed.partitions.with(index, std::make_shared<const Partition>(std::move(partition)));
     put_topic(std::move(changed));
 }
 
@@ -246,7 +249,8 @@ Status MetadataDelta::replay_one(const protocol::PartitionChangeRecord& record) 
     Partition partition = *known;
     if (record.isr) partition.isr = broker_ids(*record.isr);
     if (record.replicas) partition.replicas = broker_ids(*record.replicas);
-    if (record.removing_replicas) partition.removing_replicas = broker_ids(*record.removing_replicas);
+    if (record.removing_replicas)
+        partition.removing_replicas = broker_ids(*record.removing_replicas);
     if (record.adding_replicas) partition.adding_replicas = broker_ids(*record.adding_replicas);
     if (record.directories) partition.directories = *record.directories;
     if (record.leader_recovery_state >= 0) {
@@ -264,8 +268,8 @@ Status MetadataDelta::replay_one(const protocol::PartitionChangeRecord& record) 
 Status MetadataDelta::replay_one(const protocol::RemoveTopicRecord& record) {
     const TopicPtr topic = after_.topic(record.topic_id);
     if (topic == nullptr) {
-        return contradiction(fmt::format("removes topic {}, which is not there",
-                                         to_string(record.topic_id)));
+        return contradiction(
+            fmt::format("removes topic {}, which is not there", to_string(record.topic_id)));
     }
     touched_topics_.insert(topic->id);
     after_.topics = after_.topics.without(topic->name);
@@ -300,9 +304,9 @@ Status MetadataDelta::replay_one(const protocol::ConfigRecord& record) {
 Status MetadataDelta::replay_one(const protocol::FeatureLevelRecord& record) {
     const auto supported = supported_features().find(record.name);
     const bool known = supported != supported_features().end();
-    const bool honoured = record.feature_level == 0 ||
-                          (known && record.feature_level >= supported->second.min &&
-                           record.feature_level <= supported->second.max);
+    const bool honoured =
+        record.feature_level == 0 || (known && record.feature_level >= supported->second.min &&
+                                      record.feature_level <= supported->second.max);
     if (!honoured) {
         return fail(ErrorCode::unsupported_version,
                     fmt::format("the cluster finalized {} at level {}; this version of Ottla {}",

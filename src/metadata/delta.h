@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // MetadataDelta: the records of one or more committed batches on their way into an image, and what
-// they change. `replay` is the only code that knows what a metadata record means; controller, standby
-// and every broker run it, so that the same records give the same image everywhere.
+// they change. `replay` is the only code that knows what a metadata record means; controller,
+// standby and every broker run it, so that the same records give the same image everywhere.
 //
 //   MetadataDelta delta(*image);
 //   for each record: TRY_STATUS(delta.replay(record));
 //   ImagePtr next = delta.finish(end, epoch, timestamp);
 //   partition manager: for (const TopicChange& change : delta.changes().topics) ...
 //
-// A metadata transaction (Begin/EndTransactionRecord, KIP-868) becomes visible at its end: the records
-// behind a Begin are held back, and the delta's state survives in `next_delta()` if it is still open.
-// Errors: unsupported_version for a record or a finalized feature that this version cannot honour (a
-// node must stop there by name, never skip it), corrupt for records that contradict the image.
+// A metadata transaction (Begin/EndTransactionRecord, KIP-868) becomes visible at its end: the
+// records behind a Begin are held back, and the delta's state survives in `next_delta()` if it is
+// still open.
+// Errors: unsupported_version for a record or a finalized feature that this version
+// cannot honour (a node must stop there by name, never skip it), corrupt for records that
+// contradict the image.
 // pure
 #pragma once
 
@@ -65,6 +67,8 @@ public:
     /// The image behind the records so far.
     [[nodiscard]] ImagePtr finish(Offset end, LeaderEpoch epoch, WallTime timestamp) const;
     [[nodiscard]] const MetadataImage& after() const { return after_; }
+    /// A metadata transaction was begun and has not ended.
+    [[nodiscard]] bool in_transaction() const { return in_transaction_; }
     [[nodiscard]] MetadataChanges changes() const;
 
     /// A delta over `published`, the image that finish() gave, with the open transaction if any.

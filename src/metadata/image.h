@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // MetadataImage: what every broker knows of the cluster at one offset of the metadata log. A value:
-// copying it costs a few pointers whatever the cluster's size (PersistentMap), it is never changed once
-// it was published (std::shared_ptr<const MetadataImage>), and two images built from the same records
-// are equal. metadata/delta.h makes the next one; the controller decides on the same type.
+// copying it costs a few pointers whatever the cluster's size (PersistentMap), it is never changed
+// once it was published (std::shared_ptr<const MetadataImage>), and two images built from the same
+// records are equal. metadata/delta.h makes the next one; the controller decides on the same type.
 // pure
 #pragma once
 

@@ -24,7 +24,8 @@ void set_endpoints(Record& record, const std::vector<ListenerEndpoint>& endpoint
 
 template <class Record>
 void set_features(Record& record, const FeatureRanges& ranges) {
-    for (const auto& [name, range] : ranges) record.features.push_back({name, range.min, range.max});
+    for (const auto& [name, range] : ranges)
+        record.features.push_back({name, range.min, range.max});
 }
 
 MetadataRecord record_of(const Broker& broker) {

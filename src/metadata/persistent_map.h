@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// An immutable ordered map: `with` and `without` give a new map that shares all but O(log n) nodes with
-// the old one, so that an image of 100,000 topics is copied in one pointer and changed in microseconds.
-// An AVL tree by path copying; nodes are never changed after they were linked, so copies may be read
-// on any shard (the one place besides Buffer where an atomic count is shared: DESIGN 4).
+// An immutable ordered map: `with` and `without` give a new map that shares all but O(log n) nodes
+// with the old one, so that an image of 100,000 topics is copied in one pointer and changed in
+// microseconds. An AVL tree by path copying; nodes are never changed after they were linked, so
+// copies may be read on any shard (the one place besides Buffer where an atomic count is shared:
+// DESIGN 4).
 // pure
 #pragma once
 

@@ -134,7 +134,8 @@ Result<QuorumState> parse_quorum_state(std::string_view json) {
     Fields fields;
     const bool complete = read_object(json, fields) && fields.leader && fields.epoch &&
                           fields.voted && fields.version;
-    if (!complete) return fail(ErrorCode::corrupt, "quorum-state is not the JSON that Kafka writes");
+    if (!complete)
+        return fail(ErrorCode::corrupt, "quorum-state is not the JSON that Kafka writes");
     if (*fields.version < 0 || *fields.version > 1) {
         return fail(ErrorCode::corrupt,
                     fmt::format("quorum-state has data_version {}; this version reads 0 and 1",

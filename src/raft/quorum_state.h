@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a voter must not forget: its epoch, whom it voted for and whom it follows. One line of JSON in
-// `__cluster_metadata-0/quorum-state`, as Kafka writes it:
+// What a voter must not forget: its epoch, whom it voted for and whom it follows. One line of JSON
+// in `__cluster_metadata-0/quorum-state`, as Kafka writes it:
 //
-//   data_version 1 (kraft.version 1)  {leaderId, leaderEpoch, votedId, votedDirectoryId, data_version}
-//   data_version 0 (kraft.version 0)  {clusterId, leaderId, leaderEpoch, votedId, appliedOffset,
-//                                      currentVoters: [{voterId}] or null, data_version}
+//   kraft.version 1  {leaderId, leaderEpoch, votedId, votedDirectoryId, data_version: 1}
+//   kraft.version 0  {clusterId, leaderId, leaderEpoch, votedId, appliedOffset,
+//                     currentVoters: [{voterId}] or null, data_version: 0}
 //
-// It must be durable before a vote is answered or an epoch is led (quorum_state_file.h).
+// It must be durable before a vote is answered or an epoch is led.
 // Errors: corrupt.
 // pure
 #pragma once

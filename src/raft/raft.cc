@@ -51,7 +51,8 @@ Result<Raft> Raft::create(RaftStart start) {
                                 start.voters.voters.size()));
     }
     const VoterKey& voter = start.voters.voters.front().key;
-    const bool same_directory = voter.directory.is_zero() || voter.directory == start.self.directory;
+    const bool same_directory =
+        voter.directory.is_zero() || voter.directory == start.self.directory;
     if (voter.id != start.self.id || !same_directory) {
         return fail(ErrorCode::invalid_argument,
                     fmt::format("node {} is not the voter of its metadata log, which is node {} "
@@ -93,10 +94,11 @@ void Raft::append(Buffer batch) {
 Result<Offset> Raft::propose(Instant, Buffer batch) {
     const BatchView view{batch.span()};
     if (!is_leader() || view.leader_epoch() != state_.epoch || view.base_offset() != log_end_) {
-        return fail(ErrorCode::not_controller,
-                    fmt::format("proposal for offset {} of epoch {}, but the log is at {} of epoch {}",
-                                view.base_offset().value(), view.leader_epoch().value(),
-                                log_end_.value(), state_.epoch.value()));
+        return fail(
+            ErrorCode::not_controller,
+            fmt::format("proposal for offset {} of epoch {}, but the log is at {} of epoch {}",
+                        view.base_offset().value(), view.leader_epoch().value(), log_end_.value(),
+                        state_.epoch.value()));
     }
     append(std::move(batch));
     return log_end_;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Raft: the consensus of one KRaft node as a pure state machine (KIP-595). Inputs carry `now`, effects
-// come out of take_output(); the driver (raft/driver.h) performs them in the order of the fields:
+// Raft: the consensus of one KRaft node as a pure state machine (KIP-595). Inputs carry `now`,
+// effects come out of take_output(); the driver (raft/driver.h) performs them in the order of the
+// fields:
 //
 //   inputs    tick(now)  propose(now, batch)  persisted(end)
 //   output    1. quorum_state     make it durable, before anything below
@@ -8,15 +9,17 @@
 //             3. high_watermark   everything below it is committed: apply it
 //             4. next_deadline    call tick() no later
 //
-// The core counts offsets and epochs; the bytes of a batch only pass through it. It supports the sole
-// voter: that one needs nobody's vote, so in one step it takes the next epoch and leads it. More voters
-// add `receive` to the inputs and `send` to the output, behind `append`.
+// The core counts offsets and epochs; the bytes of a batch only pass through it. It supports the
+// sole voter: that one needs nobody's vote, so in one step it takes the next epoch and leads it.
+// More voters add `receive` to the inputs and `send` to the output, behind `append`.
 //
-// Invariants. The epoch never goes back. A leader led no epoch before this process took it: it starts with
-// epoch + 1, even over its own last one. The first batch of an epoch is its LeaderChange record; the high
-// watermark moves only once that record is durable (a leader commits what came before by committing its own
-// epoch), and then equals the durable end. Batches follow each other without a gap.
-// Errors: not_controller when a proposal was built for another epoch or position.
+// Invariants. The epoch never goes back. A leader led no epoch before this process took it: it
+// starts with epoch + 1, even over its own last one. The first batch of an epoch is its
+// LeaderChange record; the high watermark moves only once that record is durable (a leader commits
+// what came before by committing its own epoch), and then equals the durable end. Batches follow
+// each other without a gap.
+// Errors: not_controller when a proposal was built for another epoch or
+// position.
 // pure
 #pragma once
 
@@ -53,8 +56,8 @@ struct RaftStart {
     QuorumState state;
     /// Everything on the disk was synced when the log was opened.
     Offset log_end{0};
-    /// Of the last batch (or the snapshot it follows): an epoch at or below it was led already, even
-    /// if quorum-state was lost.
+    /// Of the last batch (or the snapshot it follows): an epoch at or below it was led already,
+    /// even if quorum-state was lost.
     LeaderEpoch last_epoch{0};
 };
 

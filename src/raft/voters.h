@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who votes on the metadata log. A voter is a node id together with the id of its metadata directory,
-// so that a node that lost its disk is another voter (KIP-853). The set is written into the log and into
-// snapshots as a VotersRecord (kraft.version 1); a static quorum (kraft.version 0) knows it from
-// `controller.quorum.voters` and has no directory ids.
-// Invariant: ids are unique and ordered.
+// Who votes on the metadata log. A voter is a node id together with the id of its metadata
+// directory, so that a node that lost its disk is another voter (KIP-853). The set is written into
+// the log and into snapshots as a VotersRecord (kraft.version 1); a static quorum (kraft.version 0)
+// knows it from `controller.quorum.voters` and has no directory ids. Invariant: ids are unique and
+// ordered.
 // pure
 #pragma once
 

@@ -8,7 +8,22 @@
 namespace ottla::metadata {
 namespace {
 
-using namespace protocol;  // NOLINT: a test about these records
+using protocol::AbortTransactionRecord;
+using protocol::AccessControlEntryRecord;
+using protocol::BeginTransactionRecord;
+using protocol::BrokerRegistrationChangeRecord;
+using protocol::ConfigRecord;
+using protocol::EndTransactionRecord;
+using protocol::FeatureLevelRecord;
+using protocol::FenceBrokerRecord;
+using protocol::MetadataRecord;
+using protocol::PartitionChangeRecord;
+using protocol::PartitionRecord;
+using protocol::ProducerIdsRecord;
+using protocol::RegisterBrokerRecord;
+using protocol::RemoveTopicRecord;
+using protocol::TopicRecord;
+using protocol::UnregisterBrokerRecord;
 
 const Uuid kTopic = make_uuid(1, 1);
 const Uuid kOther = make_uuid(2, 2);
@@ -84,7 +99,8 @@ ImagePtr replay(const MetadataImage& from, const std::vector<MetadataRecord>& re
         const Status status = delta.replay(record);
         EXPECT_TRUE(status) << status.error().detail;
     }
-    return delta.finish(from.end + static_cast<int64_t>(records.size()), LeaderEpoch{1}, WallTime{9});
+    return delta.finish(from.end + static_cast<int64_t>(records.size()), LeaderEpoch{1},
+                        WallTime{9});
 }
 
 TEST(MetadataDelta, ReplaysWhatTheRecordsSay) {
@@ -120,7 +136,8 @@ TEST(MetadataDelta, RecordsOfAnImageRebuildIt) {
     for (const MetadataRecord& record : records_of(*image)) {
         // A snapshot is written at one level, so every record must survive its version there.
         const int16_t version = record_version(record, image->metadata_version());
-        auto read = decode_metadata_record(encode_metadata_record(record, version));
+        auto read =
+            protocol::decode_metadata_record(protocol::encode_metadata_record(record, version));
         ASSERT_TRUE(read) << read.error().detail;
         EXPECT_EQ(read->record, record);
         ASSERT_TRUE(delta.replay(read->record));

@@ -43,10 +43,9 @@ TEST(PersistentMap, AgreesWithStdMapUnderRandomChanges) {
         }
         ASSERT_EQ(map.size(), expected.size());
     }
-    EXPECT_TRUE(std::equal(map.begin(), map.end(), expected.begin(), expected.end(),
-                           [](const auto& a, const auto& b) {
-                               return a.first == b.first && a.second == b.second;
-                           }));
+    EXPECT_TRUE(std::equal(
+        map.begin(), map.end(), expected.begin(), expected.end(),
+        [](const auto& a, const auto& b) { return a.first == b.first && a.second == b.second; }));
     for (int key = -1; key <= 500; ++key) {
         const auto found = map.lower_bound(key);
         const auto wanted = expected.lower_bound(key);

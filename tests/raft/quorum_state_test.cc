@@ -28,8 +28,9 @@ TEST(QuorumState, ReadsAndWritesTheStaticFormat) {
     voters.voters[1].key.id = BrokerId{2};
     const QuorumState state{LeaderEpoch{5}, BrokerId{2}, {}};
     const std::string json = to_json(state, 0, voters);
-    EXPECT_EQ(json, R"({"clusterId":"","leaderId":2,"leaderEpoch":5,"votedId":-1,"appliedOffset":0,)"
-                    R"("currentVoters":[{"voterId":1},{"voterId":2}],"data_version":0})");
+    EXPECT_EQ(json,
+              R"({"clusterId":"","leaderId":2,"leaderEpoch":5,"votedId":-1,"appliedOffset":0,)"
+              R"("currentVoters":[{"voterId":1},{"voterId":2}],"data_version":0})");
     EXPECT_EQ(parse_quorum_state(json), state);
 }
 
@@ -49,17 +50,18 @@ TEST(QuorumState, RefusesEveryCutOfTheFile) {
 }
 
 TEST(QuorumState, RefusesWhatIsMissingOrOutOfRange) {
-    for (std::string_view text : {
-             R"({"leaderEpoch":1,"votedId":-1,"data_version":1})",
-             R"({"leaderId":1,"votedId":-1,"data_version":1})",
-             R"({"leaderId":1,"leaderEpoch":1,"data_version":1})",
-             R"({"leaderId":1,"leaderEpoch":1,"votedId":-1})",
-             R"({"leaderId":1,"leaderEpoch":1,"votedId":-1,"data_version":2})",
-             R"({"leaderId":1,"leaderEpoch":-1,"votedId":-1,"data_version":1})",
-             R"({"leaderId":1,"leaderEpoch":2147483647,"votedId":-1,"data_version":1})",
-             R"({"leaderId":x,"leaderEpoch":1,"votedId":-1,"data_version":1})",
-             R"({"leaderId":1,"leaderEpoch":1,"votedId":-1,"votedDirectoryId":"?","data_version":1})",
-         }) {
+    for (
+        std::string_view text : {
+            R"({"leaderEpoch":1,"votedId":-1,"data_version":1})",
+            R"({"leaderId":1,"votedId":-1,"data_version":1})",
+            R"({"leaderId":1,"leaderEpoch":1,"data_version":1})",
+            R"({"leaderId":1,"leaderEpoch":1,"votedId":-1})",
+            R"({"leaderId":1,"leaderEpoch":1,"votedId":-1,"data_version":2})",
+            R"({"leaderId":1,"leaderEpoch":-1,"votedId":-1,"data_version":1})",
+            R"({"leaderId":1,"leaderEpoch":2147483647,"votedId":-1,"data_version":1})",
+            R"({"leaderId":x,"leaderEpoch":1,"votedId":-1,"data_version":1})",
+            R"({"leaderId":1,"leaderEpoch":1,"votedId":-1,"votedDirectoryId":"?","data_version":1})",
+        }) {
         EXPECT_FALSE(parse_quorum_state(text)) << text;
     }
 }

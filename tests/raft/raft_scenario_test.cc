@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs the stories of tests/scenarios/raft: each paragraph is a command, a line of dashes and what the
-// core says. Commands:
+// Runs the stories of tests/scenarios/raft: each paragraph is a command, a line of dashes and what
+// the core says. Commands:
 //
-//   start [epoch=N] [leader=N] [end=N] [last-epoch=N] [kraft=N] [voters-in-log] [voters=1,2,...] [self=N]
-//   tick                        time passes
-//   propose N                   a batch of N records for the current end and epoch
-//   propose N at=O epoch=E      ... built for another place
+//   start [epoch=N] [leader=N] [end=N] [last-epoch=N] [kraft=N] [voters-in-log] [voters=1,2,...]
+//   [self=N] tick                        time passes propose N                   a batch of N
+//   records for the current end and epoch propose N at=O epoch=E      ... built for another place
 //   persisted O                 everything up to offset O is on the disk
 //   state                       what the core knows
 //
@@ -186,11 +185,14 @@ std::vector<std::string> stories() {
     return names;
 }
 
-INSTANTIATE_TEST_SUITE_P(Stories, RaftScenario, testing::ValuesIn(stories()), [](const auto& story) {
-    std::string name = story.param.substr(0, story.param.find('.'));
-    std::ranges::replace(name, '-', '_');
-    return name;
-});
+INSTANTIATE_TEST_SUITE_P(Stories,
+                         RaftScenario,
+                         testing::ValuesIn(stories()),
+                         [](const auto& story) {
+                             std::string name = story.param.substr(0, story.param.find('.'));
+                             std::ranges::replace(name, '-', '_');
+                             return name;
+                         });
 
 }  // namespace
 }  // namespace ottla::raft

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// MetadataLog: `__cluster_metadata-0` on the disk, in Kafka's files, outside the journal
+// (DESIGN 7.2): a Kafka controller must be able to take it over even after kill -9.
+//
+//   <dir>/%020d.log .index .timeindex    segments; indexes come when one is rolled or closed
+//   <dir>/%020d-%010d.checkpoint         snapshots; 0-0 is the bootstrap checkpoint
+//   <dir>/leader-epoch-checkpoint        epoch and start offset of each leader
+//   <dir>/partition.metadata  quorum-state
+//
+// Invariants: append returns when the batches, the names of their files and the epoch they begin
+// are durable; one append at a time; what open() found was synced again before it returned, because
+// a killed process leaves bytes that only the page cache knows. A torn tail is cut at open; damage
+// before bytes that a later sync proves to be durable is `corrupt`, never cut. After an error of
+// append the log is of no use: the owner ends the process (a sync is not retried). Errors: corrupt
+// (names file and position), io_error, no_space, not_found (never formatted).
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ottla/ports.h"
+#include "ottla/result.h"
+#include "ottla/task.h"
+#include "raft/quorum_state.h"
+#include "raft/snapshot.h"
+#include "storage/leader_epochs.h"
+#include "storage/segment.h"
+
+namespace ottla::raft {
+
+class MetadataLog {
+public:
+    static Task<Result<std::unique_ptr<MetadataLog>>> open(Ports ports,
+                                                           std::string directory,
+                                                           storage::SegmentLimits limits);
+
+    /// The newest snapshot, where the rest of the log begins to matter.
+    [[nodiscard]] const SnapshotId& snapshot_id() const { return snapshot_id_; }
+    [[nodiscard]] const Snapshot& snapshot() const { return snapshot_; }
+    /// From the snapshot and the control records of the log.
+    [[nodiscard]] const QuorumRecords& quorum() const { return quorum_; }
+    /// The log itself holds a voters record.
+    [[nodiscard]] bool voters_in_log() const { return voters_in_log_; }
+    [[nodiscard]] const std::optional<QuorumState>& quorum_state() const { return quorum_state_; }
+    [[nodiscard]] Offset end() const { return end_; }
+    [[nodiscard]] LeaderEpoch last_epoch() const;
+
+    /// Written, synced, and every name durable when it returns.
+    Task<Status> append(std::vector<Buffer> batches);
+    Task<Status> write_quorum_state(QuorumState state, int16_t kraft_version, VoterSet voters);
+    /// Whole batches from the one that holds `from`, about `max_bytes` and at least one, with their
+    /// CRCs checked. Nothing at the end of the log.
+    Task<Result<std::vector<Buffer>>> read(Offset from, size_t max_bytes);
+    /// Clean stop: the indexes of the active segment, synced.
+    Task<Status> close();
+
+private:
+    MetadataLog(Ports ports, std::string directory, storage::SegmentLimits limits);
+    Task<Status> load();
+    Task<Status> load_snapshot(std::vector<SnapshotId> ids);
+    Task<Status> load_segments(std::vector<Offset> bases);
+    Task<Status> load_segment(Offset base, bool last);
+    Task<Status> refuse_provable_damage(storage::Segment& segment, storage::SegmentEnd found);
+    Task<Status> sync_found();
+    Task<Status> note_epochs(std::vector<Buffer> batches);
+    Task<Status> roll();
+    Task<Status> sync_names();
+    [[nodiscard]] std::string file(std::string_view name) const;
+    [[nodiscard]] storage::Segment* segment_of(Offset offset) const;
+
+    Ports ports_;
+    const std::string directory_;
+    const storage::SegmentLimits limits_;
+    SnapshotId snapshot_id_;
+    Snapshot snapshot_;
+    QuorumRecords quorum_;
+    bool voters_in_log_ = false;
+    std::optional<QuorumState> quorum_state_;
+    storage::LeaderEpochs epochs_;
+    std::vector<std::unique_ptr<storage::Segment>> segments_;
+    Offset end_{0};
+};
+
+}  // namespace ottla::raft
