@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <bitset>
 #include <concepts>
 #include <utility>
 
@@ -16,6 +17,8 @@ namespace {
 Lengths lengths_of(int16_t version, const Layout& layout) {
     return version >= layout.first_flexible ? Lengths::compact : Lengths::classic;
 }
+
+constexpr size_t kMostTaggedFields = 64;  // the generator refuses more
 
 /// Counts what a Writer would write; same verbs.
 class SizeCounter {
@@ -153,13 +156,16 @@ private:
     }
 
     void tags(const Layout& layout, const void* message) {
-        auto present = [&](const FieldLayout& field) {
-            return field.versions.contains(version_) && !is_default(field, place(field, message));
-        };
-        if (layout.tagged.empty()) return out_.unsigned_varint(0);
-        out_.unsigned_varint(static_cast<uint32_t>(std::ranges::count_if(layout.tagged, present)));
-        for (const FieldLayout& field : layout.tagged) {
-            if (!present(field)) continue;
+        std::bitset<kMostTaggedFields> present;
+        for (size_t i = 0; i < layout.tagged.size(); ++i) {
+            const FieldLayout& field = layout.tagged[i];
+            present[i] =
+                field.versions.contains(version_) && !is_default(field, place(field, message));
+        }
+        out_.unsigned_varint(static_cast<uint32_t>(present.count()));
+        for (size_t i = 0; i < layout.tagged.size(); ++i) {
+            if (!present[i]) continue;
+            const FieldLayout& field = layout.tagged[i];
             SizeCounter counter;
             Encoder<SizeCounter>(counter, version_, lengths_).field(field, place(field, message));
             out_.unsigned_varint(static_cast<uint32_t>(field.tag));

@@ -63,7 +63,6 @@ struct StructureOps {
 struct Layout;
 
 struct FieldLayout {
-    std::string_view name;  // as Kafka's JSON spells it
     uint32_t offset;
     Kind kind;
     Shape shape;
@@ -72,10 +71,11 @@ struct FieldLayout {
     VersionRange versions;
     VersionRange nullable;
     int32_t tag;  // -1: none
-    int64_t default_number;
-    std::string_view default_text;
     const Layout* structure;
     const StructureOps* ops;
+    int64_t default_number;
+    std::string_view default_text;
+    std::string_view name;  // as Kafka's JSON spells it
 };
 
 struct Layout {

@@ -2,9 +2,7 @@
 #include "protocol/wire.h"
 
 #include <algorithm>
-#include <bit>
-#include <concepts>
-#include <cstring>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -14,12 +12,6 @@ namespace ottla::protocol {
 namespace {
 
 constexpr size_t kLargestBlock = 256 * 1024;
-
-template <std::integral T>
-T to_network(T value) {
-    if constexpr (std::endian::native == std::endian::little) return std::byteswap(value);
-    return value;
-}
 
 }  // namespace
 
@@ -62,21 +54,6 @@ bool Reader::take(size_t size, const std::byte*& from) {
     return true;
 }
 
-template <class T>
-T Reader::fixed() {
-    const std::byte* from = nullptr;
-    if (!take(sizeof(T), from)) return 0;
-    T value;
-    std::memcpy(&value, from, sizeof value);
-    return to_network(value);
-}
-template int8_t Reader::fixed();
-template int16_t Reader::fixed();
-template uint16_t Reader::fixed();
-template int32_t Reader::fixed();
-template uint32_t Reader::fixed();
-template int64_t Reader::fixed();
-
 double Reader::float64() { return std::bit_cast<double>(int64()); }
 
 Uuid Reader::uuid() {
@@ -86,7 +63,7 @@ Uuid Reader::uuid() {
     return value;
 }
 
-uint32_t Reader::unsigned_varint() {
+uint32_t Reader::long_varint() {
     uint32_t value = 0;
     for (uint32_t shift = 0; at_ != end_; shift += 7) {
         const auto byte = std::to_integer<uint32_t>(*at_++);
@@ -200,7 +177,6 @@ void Writer::seal() {
 }
 
 void Writer::make_room(size_t size) {
-    if (static_cast<size_t>(end_ - at_) >= size) return;
     seal();
     const size_t capacity = std::max(size, next_block_);
     next_block_ = std::max(next_block_, std::min(next_block_ * 4, kLargestBlock));
@@ -209,32 +185,9 @@ void Writer::make_room(size_t size) {
     end_ = at_ + capacity;
 }
 
-template <class T>
-void Writer::fixed(T value) {
-    make_room(sizeof value);
-    value = to_network(value);
-    std::memcpy(at_, &value, sizeof value);
-    at_ += sizeof value;
-}
-template void Writer::fixed(int8_t);
-template void Writer::fixed(int16_t);
-template void Writer::fixed(uint16_t);
-template void Writer::fixed(int32_t);
-template void Writer::fixed(uint32_t);
-template void Writer::fixed(int64_t);
-
 void Writer::float64(double value) { int64(std::bit_cast<int64_t>(value)); }
 
 void Writer::uuid(const Uuid& value) { raw(std::as_bytes(std::span(value.bytes))); }
-
-void Writer::unsigned_varint(uint32_t value) {
-    make_room(5);
-    while (value >= 0x80) {
-        *at_++ = static_cast<std::byte>(value | 0x80);
-        value >>= 7;
-    }
-    *at_++ = static_cast<std::byte>(value);
-}
 
 std::string_view clipped(std::string_view text) {
     if (text.size() <= kMaxStringBytes) return text;
@@ -302,14 +255,14 @@ void Writer::splice(const Buffer& bytes) {
 }
 
 Writer::Hole Writer::hole() {
-    make_room(4);
+    if (static_cast<size_t>(end_ - at_) < 4) make_room(4);
     Hole hole{at_};
     at_ += 4;
     return hole;
 }
 
 void Writer::Hole::fill(int32_t value) {
-    value = to_network(value);
+    value = network_order(value);
     std::memcpy(at_, &value, sizeof value);
 }
 

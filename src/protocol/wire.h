@@ -14,8 +14,11 @@
 // pure
 #pragma once
 
+#include <bit>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <optional>
 #include <span>
 #include <string>
@@ -36,6 +39,13 @@ inline constexpr size_t kSpliceFrom = 256;
 
 /// How lengths are written: classic in old versions, compact from an API's first flexible one.
 enum class Lengths : bool { classic, compact };
+
+/// Between the machine's byte order and the wire's.
+template <std::integral T>
+constexpr T network_order(T value) {
+    if constexpr (std::endian::native == std::endian::little) return std::byteswap(value);
+    return value;
+}
 
 class Reader {
 public:
@@ -64,7 +74,12 @@ public:
     int64_t int64() { return fixed<int64_t>(); }
     double float64();
     Uuid uuid();
-    uint32_t unsigned_varint();
+    uint32_t unsigned_varint() {
+        if (at_ != end_ && std::to_integer<uint32_t>(*at_) < 0x80) [[likely]] {
+            return std::to_integer<uint32_t>(*at_++);
+        }
+        return long_varint();
+    }
 
     /// Nothing for null. The view lies in the input.
     std::optional<std::string_view> nullable_string(Lengths lengths);
@@ -85,7 +100,17 @@ public:
 
 private:
     template <class T>
-    T fixed();
+    T fixed() {
+        if (remaining() < sizeof(T)) [[unlikely]] {
+            fail("the bytes end too early");
+            return 0;
+        }
+        T value;
+        std::memcpy(&value, at_, sizeof value);
+        at_ += sizeof value;
+        return network_order(value);
+    }
+    uint32_t long_varint();
     bool take(size_t size, const std::byte*& from);
     /// A length prefix of 2 or 4 bytes, or a varint: nothing for null.
     std::optional<size_t> length(Lengths lengths, size_t classic_width);
@@ -111,7 +136,15 @@ public:
     void int64(int64_t value) { fixed(value); }
     void float64(double value);
     void uuid(const Uuid& value);
-    void unsigned_varint(uint32_t value);
+    void unsigned_varint(uint32_t value) {
+        constexpr size_t kMost = 5;
+        if (static_cast<size_t>(end_ - at_) < kMost) make_room(kMost);
+        while (value >= 0x80) {
+            *at_++ = static_cast<std::byte>(value | 0x80);
+            value >>= 7;
+        }
+        *at_++ = static_cast<std::byte>(value);
+    }
 
     /// Strings beyond kMaxStringBytes are cut at a character: only texts of ours can be that long.
     void string(std::string_view text, Lengths lengths);
@@ -142,7 +175,13 @@ public:
 
 private:
     template <class T>
-    void fixed(T value);
+    void fixed(T value) {
+        if (static_cast<size_t>(end_ - at_) < sizeof value) [[unlikely]]
+            make_room(sizeof value);
+        value = network_order(value);
+        std::memcpy(at_, &value, sizeof value);
+        at_ += sizeof value;
+    }
     void make_room(size_t size);
     void seal();
 

@@ -158,10 +158,10 @@ def field_row(message, owner, field):
         "string", "uuid", "bytes", "records", "float64") else 0
     text = field.default if scalar and field.type == "string" and field.default else '""'
     null_default = "true" if field.nullable and field.default == "null" else "false"
-    return (f'    {{"{field.json}", offsetof({owner}, {field.name}), Kind::{kind}, Shape::{shape}, '
+    return (f"    {{offsetof({owner}, {field.name}), Kind::{kind}, Shape::{shape}, "
             f'{"true" if field.classic else "false"}, {null_default}, {bounds(field.versions)}, '
-            f"{bounds(field.nullable)}, {-1 if field.tag is None else field.tag}, {literal(value)}, {text}, "
-            f"{structure}, {ops}}},")
+            f"{bounds(field.nullable)}, {-1 if field.tag is None else field.tag}, {structure}, {ops}, "
+            f'{literal(value)}, {text}, "{field.json}"}},')
 
 
 def emit_layout(message, name, owner, fields, label, out):

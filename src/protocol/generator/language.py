@@ -238,6 +238,8 @@ def settle(message):
             names.add(field.name)
             if field.tag is not None:
                 tags.add(field.tag)
+                if len(tags) > 64:
+                    raise SchemaError(f"{where}: more tags than the codec counts")
                 if field.versions[0] < message.flexible:
                     raise SchemaError(f"{where}: a tag needs a flexible version")
             if field.is_struct:
