@@ -39,9 +39,9 @@ Task<Result<Buffer>> read_file(FileSystem& files, std::string path, uint64_t at_
     CO_TRY(std::unique_ptr<File> file, co_await files.open(path, OpenOptions{}));
     CO_TRY(const FileStatus status, co_await files.status(path));
     if (status.size > at_most) {
-        co_return fail(ErrorCode::invalid_argument,
-                       fmt::format("{} has {} bytes, at most {} are read", path, status.size,
-                                   at_most));
+        co_return fail(
+            ErrorCode::invalid_argument,
+            fmt::format("{} has {} bytes, at most {} are read", path, status.size, at_most));
     }
     if (status.size == 0) co_return Buffer{};
     BlockRef block = make_block(status.size);

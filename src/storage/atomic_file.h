@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Small files that are replaced whole: written beside, synced, renamed over, directory synced. After any
-// crash the old or the new content is there, complete. Reading is bounded. Errors: those of FileSystem;
-// invalid_argument for a file larger than the caller's bound.
+// Small files that are replaced whole: written beside, synced, renamed over, directory synced.
+// After any crash the old or the new content is there, complete. Reading is bounded. Errors: those
+// of FileSystem; invalid_argument for a file larger than the caller's bound.
 #pragma once
 
 #include <string>
@@ -15,7 +15,8 @@ namespace ottla::storage {
 
 /// Durable when it returns. `<path>.tmp` is the temporary name.
 Task<Status> replace_file(FileSystem& files, std::string path, Buffer content);
-/// Creates or empties the file and writes it; durable only after sync and sync_directory by the caller.
+/// Creates or empties the file and writes it; durable only after sync and sync_directory by the
+/// caller.
 Task<Status> write_file(FileSystem& files, std::string path, Buffer content, bool sync);
 Task<Result<Buffer>> read_file(FileSystem& files, std::string path, uint64_t at_most);
 /// not_found is success.

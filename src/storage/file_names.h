@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The names in a log directory, Kafka's and ours: one place that makes and reads them.
 //
-//   <topic>-<partition>                       a log; <topic>-<partition>.<32 hex>-delete|-future|-stray
-//   %020d.log .index .timeindex .snapshot     inside it
-//   .ottla-journal-<shard>-<n>                beside the logs
+//   <topic>-<partition>                      a log; with .<32 hex>-delete, -future, -stray behind
+//   %020d.log .index .timeindex .snapshot    inside it
+//   .ottla-journal-<shard>-<n>               beside the logs
 // pure
 #pragma once
 

@@ -17,8 +17,13 @@ Journal::Journal(Runtime& runtime,
                  JournalIdentity identity,
                  const StorageSettings& settings,
                  JournalListener& listener)
-    : runtime_(runtime), file_system_(files), identity_(std::move(identity)), settings_(settings),
-      listener_(listener), files_(runtime, files, identity_.directory, settings), wake_(runtime),
+    : runtime_(runtime),
+      file_system_(files),
+      identity_(std::move(identity)),
+      settings_(settings),
+      listener_(listener),
+      files_(runtime, files, identity_.directory, settings),
+      wake_(runtime),
       progress_(runtime) {}
 
 Task<Status> Journal::open() {
@@ -39,7 +44,8 @@ Task<Status> Journal::close() {
     co_await files_.stop();
     if (error_) co_return std::unexpected(*error_);
     // Whatever of the files a crash leaves from here on, replay will not take it.
-    CO_TRY_STATUS(co_await retire_journal(file_system_, identity_.directory, runtime_.shard(), id_));
+    CO_TRY_STATUS(
+        co_await retire_journal(file_system_, identity_.directory, runtime_.shard(), id_));
     co_return co_await files_.remove_all();
 }
 
@@ -99,8 +105,8 @@ void Journal::trim() {
 }
 
 JournalGroup& Journal::begin_group(Chunk& chunk) {
-    // Files change between groups, early enough that a usual group fits: an entry knows its file when
-    // it is placed, and the log can declare itself there.
+    // Files change between groups, early enough that a usual group fits: an entry knows its file
+    // when it is placed, and the log can declare itself there.
     if (plan_position_ > 0 &&
         plan_position_ + settings_.chunk_bytes > files_.planned_bytes(plan_file_)) {
         ++plan_file_;
@@ -133,9 +139,7 @@ JournalGroup& Journal::open_group(size_t entry_bytes) {
     return begin_group(*chunk);
 }
 
-uint64_t Journal::file_of_next(size_t bytes) {
-    return open_group(bytes).file_sequence;
-}
+uint64_t Journal::file_of_next(size_t bytes) { return open_group(bytes).file_sequence; }
 
 std::byte* Journal::extend(JournalGroup& group, size_t bytes) {
     std::byte* at = group.chunk->block->data() + group.end;
@@ -246,8 +250,8 @@ Task<> Journal::run() {
 
 Task<Status> Journal::write_group(JournalGroup& group) {
     const size_t bytes = group.end - group.begin;
-    CO_TRY(File* file, co_await files_.file_for(group.file_sequence, group.sequence,
-                                                group.file_position + bytes));
+    CO_TRY(File * file, co_await files_.file_for(group.file_sequence, group.sequence,
+                                                 group.file_position + bytes));
     Chain blocks(Buffer{group.chunk->block, group.begin, bytes});
     CO_TRY([[maybe_unused]] size_t written,
            co_await file->write(group.file_position, std::move(blocks)));

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Journal: the write path of one shard in one log directory (DESIGN 7.2). Entries are placed in chunk memory
-// at once; a group is what gathered since the last write. One group at a time is on its way: one direct
-// write of whole blocks, one sync; what arrives meanwhile is the next group.
+// Journal: the write path of one shard in one log directory (DESIGN 7.2). Entries are placed in
+// chunk memory at once; a group is what gathered since the last write. One group at a time is on
+// its way: one direct write of whole blocks, one sync; what arrives meanwhile is the next group.
 //
-// Invariants: groups are written in order, N+1 only after N is synced; nothing is told to be durable
-// before that; after a failed write or sync the journal is dead (the error is kept, nothing more is
-// written or acknowledged). Memory is bounded: `fits` says no when the chunks hold only bytes that are not in
-// segment files yet, or when replay would become too long.
+// Invariants: groups are written in order, N+1 only after N is synced; nothing is told to be
+// durable before that; after a failed write or sync the journal is dead (the error is kept, nothing
+// more is written or acknowledged). Memory is bounded: `fits` says no when the chunks hold only
+// bytes that are not in segment files yet, or when replay would become too long.
 #pragma once
 
 #include <cstdint>
@@ -45,12 +45,16 @@ struct JournalIdentity {
 
 class Journal {
 public:
-    Journal(Runtime& runtime, FileSystem& files, JournalIdentity identity,
-            const StorageSettings& settings, JournalListener& listener);
+    Journal(Runtime& runtime,
+            FileSystem& files,
+            JournalIdentity identity,
+            const StorageSettings& settings,
+            JournalListener& listener);
 
     /// Makes the first file; the writer runs from here on.
     Task<Status> open();
-    /// Writes what is there, then nothing more; the files are removed. For a clean stop, after the last effect.
+    /// Writes what is there, then nothing more; the files are removed. For a clean stop, after the
+    /// last effect.
     Task<Status> close();
 
     /// Is there room for a batch of `bytes`? Evicts what can go.
@@ -61,7 +65,8 @@ public:
         std::span<std::byte> batch;
         uint32_t offset_in_chunk = 0;
     };
-    /// Room for a batch; the caller fills it before anybody else runs, and marks the group. Counts one pending effect.
+    /// Room for a batch; the caller fills it before anybody else runs, and marks the group. Counts
+    /// one pending effect.
     Place add_append(uint64_t instance, Offset segment_base, uint64_t position, size_t batch_bytes);
     /// Any other entry. Counts one pending effect unless it is a declaration.
     JournalGroup& add_entry(const JournalEntry& entry);
@@ -70,7 +75,8 @@ public:
 
     /// An effect of the group is done (or will never be: the batch was truncated, the log deleted).
     void effect_done(JournalGroup& group);
-    /// A truncation: marks of `instance` above `end` in groups that are not durable come down to it.
+    /// A truncation: marks of `instance` above `end` in groups that are not durable come down to
+    /// it.
     void lower_marks(uint64_t instance, Offset end);
 
     /// The open group, or the last one.
@@ -81,7 +87,9 @@ public:
     /// Their effects are synced too: replay may start behind `group`.
     void synced_through(uint64_t group);
     /// What a replay would have to read.
-    [[nodiscard]] uint64_t live_bytes() const { return files_.live_bytes_from(synced_through_ + 1); }
+    [[nodiscard]] uint64_t live_bytes() const {
+        return files_.live_bytes_from(synced_through_ + 1);
+    }
     /// Of groups whose effects are not done.
     [[nodiscard]] size_t undone_bytes() const { return undone_bytes_; }
 

@@ -18,7 +18,10 @@ JournalFiles::JournalFiles(Runtime& runtime,
                            FileSystem& files,
                            std::string directory,
                            const StorageSettings& settings)
-    : runtime_(runtime), files_(files), directory_(std::move(directory)), settings_(settings),
+    : runtime_(runtime),
+      files_(files),
+      directory_(std::move(directory)),
+      settings_(settings),
       gate_(runtime) {}
 
 uint64_t JournalFiles::planned_bytes(uint64_t sequence) const {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The files of one journal, in the order in which groups fill them. A file is made once, zeroed in
-// the background (a sync after a write into it then has no block map to update) and used again and again; each
-// use has a new file sequence, written in every group header.
+// the background (a sync after a write into it then has no block map to update) and used again and
+// again; each use has a new file sequence, written in every group header.
 //
-// Invariants: a file is used again only after a group that no longer needs it was synced, so replay can
-// insist on every file it is told to need; a file's name is durable before its first group is written.
+// Invariants: a file is used again only after a group that no longer needs it was synced, so replay
+// can insist on every file it is told to need; a file's name is durable before its first group is
+// written.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +24,9 @@ namespace ottla::storage {
 
 class JournalFiles {
 public:
-    JournalFiles(Runtime& runtime, FileSystem& files, std::string directory,
+    JournalFiles(Runtime& runtime,
+                 FileSystem& files,
+                 std::string directory,
                  const StorageSettings& settings);
 
     /// Makes the first file. already_exists: a journal of this shard was not replayed.
@@ -32,8 +35,8 @@ public:
     Task<Result<File*>> file_for(uint64_t sequence, uint64_t group, uint64_t end);
     /// A group that needs nothing below `oldest_needed` is synced.
     void needed_from(uint64_t oldest_needed);
-    /// Where replay has to start if it needs `group`: the first group of the file that holds it (or will), since a
-    /// file is readable only from its beginning.
+    /// Where replay has to start if it needs `group`: the first group of the file that holds it (or
+    /// will), since a file is readable only from its beginning.
     [[nodiscard]] uint64_t start_of_file_with(uint64_t group) const;
     /// Bytes in files that hold `group` or a later one.
     [[nodiscard]] uint64_t live_bytes_from(uint64_t group) const;
@@ -50,7 +53,7 @@ private:
         std::string path;
         std::unique_ptr<File> file;
         uint64_t bytes = 0;
-        uint64_t sequence = 0;     ///< 0: never used
+        uint64_t sequence = 0;  ///< 0: never used
         uint64_t first_group = 0;
         uint64_t last_group = 0;
         uint64_t used_bytes = 0;

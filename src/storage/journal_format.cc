@@ -112,9 +112,7 @@ std::string encode_entry(const JournalEntry& entry) {
             break;
         case EntryKind::create:
         case EntryKind::roll:
-        case EntryKind::log_start:
-            put(body, entry.offset.value());
-            break;
+        case EntryKind::log_start: put(body, entry.offset.value()); break;
         case EntryKind::truncate:
             put(body, entry.offset.value());
             put(body, entry.segment_base.value());
@@ -122,10 +120,8 @@ std::string encode_entry(const JournalEntry& entry) {
             put(body, uint32_t{0});
             break;
         case EntryKind::erase:
-        case EntryKind::erased:
-            break;
-        case EntryKind::append:
-            CHECK(false, "appends are written in place");
+        case EntryKind::erased: break;
+        case EntryKind::append: CHECK(false, "appends are written in place");
     }
     std::string out;
     put(out, static_cast<uint8_t>(entry.kind));
@@ -170,12 +166,8 @@ Result<std::optional<JournalEntry>> EntryCursor::next() {
         }
         case EntryKind::create:
         case EntryKind::roll:
-        case EntryKind::log_start:
-            entry.offset = Offset{body.number<int64_t>()};
-            break;
-        case EntryKind::truncate:
-            entry.offset = Offset{body.number<int64_t>()};
-            [[fallthrough]];
+        case EntryKind::log_start: entry.offset = Offset{body.number<int64_t>()}; break;
+        case EntryKind::truncate: entry.offset = Offset{body.number<int64_t>()}; [[fallthrough]];
         case EntryKind::append:
             entry.segment_base = Offset{body.number<int64_t>()};
             entry.position = body.number<uint32_t>();
@@ -183,8 +175,7 @@ Result<std::optional<JournalEntry>> EntryCursor::next() {
             if (entry.kind == EntryKind::append) entry.batch = body.rest;
             break;
         case EntryKind::erase:
-        case EntryKind::erased:
-            break;
+        case EntryKind::erased: break;
         default:
             return fail(ErrorCode::corrupt, fmt::format("a journal entry of unknown kind {}",
                                                         static_cast<int>(entry.kind)));

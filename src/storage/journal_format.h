@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a journal file holds. A file is a row of groups, each whole 4 KiB blocks; what lies behind the last one
-// is zeros or an older use of the file.
+// What a journal file holds. A file is a row of groups, each whole 4 KiB blocks; what lies behind
+// the last one is zeros or an older use of the file.
 //
 //   group    0 magic u64          "OTTLAJ01"
 //            8 crc u32            CRC-32C of 12..payload end, seeded with the file sequence
 //           12 payload bytes u32
-//           16 journal id u64     drawn when the journal is begun: a stale or forged block is of another
+//           16 journal id u64     drawn when the journal begins: no block of another one counts
 //           24 file sequence u64  how often this journal had changed files
 //           32 group sequence u64 one more than the group before
-//           40 previous crc u32   of the group before: N+1 is issued only when N is synced, and names it
+//           40 previous crc u32   of the group before: N+1 is issued after N is synced, names it
 //           44 shard u32
 //           48 oldest needed u64  replay starts at this group
 //           56 directory id 16
@@ -16,12 +16,12 @@
 //           80 entries, then zeros up to 4 KiB
 //
 //   entry    kind u8 | 3 zeros | body bytes u32 | log instance u64 | body
-//     declare   topic id 16 | partition i32 | topic, directory name: u16 length, bytes; before the first entry
-//               of a log in each file, so that every file can be read without an older one
+//     declare   topic id 16 | partition i32 | topic, directory name: u16 length, bytes;
+//               in each file before a log's first entry: a file is read without older ones
 //     create    start offset i64; the log's directory and everything in it is new
 //     append    segment base i64 | position in the segment u32 | zero u32 | the batch
 //     roll      base of the new, empty segment i64
-//     truncate  offset i64 | segment base i64 | position u32 | zero u32: the end from here on
+//     truncate  offset i64 | segment base i64 | position u32 | zero u32: where the log ends now
 //     erase     the log is going away; its files may be half gone
 //     erased    its name is free again
 //     log_start offset i64
@@ -65,7 +65,8 @@ struct GroupHeader {
     }
 };
 
-/// Writes the header over the first bytes of `group` (header and payload, without padding); returns its CRC.
+/// Writes the header over the first bytes of `group` (header and payload, without padding); returns
+/// its CRC.
 uint32_t seal_group(std::span<std::byte> group, const GroupHeader& header);
 /// The header at the front, if its magic is there; says nothing about the rest.
 std::optional<GroupHeader> read_group_header(std::span<const std::byte> bytes);
@@ -112,7 +113,8 @@ void write_append_header(std::span<std::byte, kAppendHeaderBytes> at,
 class EntryCursor {
 public:
     explicit EntryCursor(std::span<const std::byte> payload) : rest_(payload) {}
-    /// Nothing at the end. `corrupt` if an entry does not fit: a bug or a forged group, the CRC was right.
+    /// Nothing at the end. `corrupt` if an entry does not fit: a bug or a forged group, the CRC was
+    /// right.
     Result<std::optional<JournalEntry>> next();
 
 private:

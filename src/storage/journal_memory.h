@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Journal chunks in memory: where appended batches live until they are in segment files, and longer while there
-// is room - the hot tail that readers are served from.
+// Journal chunks in memory: where appended batches live until they are in segment files, and longer
+// while there is room - the hot tail that readers are served from.
 //
-//   chunk   | group header | entries ... | pad | group header | entries ... |      1 MiB, 4 KiB aligned
+//   chunk   | group header | entries ... | pad | group header | entries ... |    4 KiB aligned
 //             `-------- one journal group -------'
 //
-// The layout is that of the file, so a group is written from where it was built. Invariants: bytes of
-// a batch do not change once append returned; a chunk is given up only when all its groups are synced and all
-// their file effects are done, oldest first; a chunk larger than usual holds one oversized batch.
+// The layout is that of the file, so a group is written from where it was built. Invariants: bytes
+// of a batch do not change once append returned; a chunk is given up only when all its groups are
+// synced and all their file effects are done, oldest first; a chunk larger than usual holds one
+// oversized batch.
 // pure
 #pragma once
 

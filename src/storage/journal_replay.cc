@@ -122,16 +122,14 @@ Task<Result<std::set<uint64_t>>> read_retired(FileSystem& files, std::string pat
     CO_TRY(const Buffer text, co_await read_file(files, path, 4096));
     uint64_t id = 0;
     const std::string_view digits = text.text();
-    const auto [stop, error] = std::from_chars(digits.data(), digits.data() + digits.size(), id, 16);
+    const auto [stop, error] =
+        std::from_chars(digits.data(), digits.data() + digits.size(), id, 16);
     if (error == std::errc{}) ids.insert(id);
     co_return ids;
 }
 
-Task<Result<JournalChain>> read_chain(FileSystem& files,
-                                      ShardIndex shard,
-                                      ShardFiles from,
-                                      Uuid directory_id,
-                                      TestFaults faults) {
+Task<Result<JournalChain>> read_chain(
+    FileSystem& files, ShardIndex shard, ShardFiles from, Uuid directory_id, TestFaults faults) {
     JournalChain chain;
     chain.shard = shard;
     chain.paths = std::move(from.paths);
@@ -152,9 +150,9 @@ Task<Result<JournalChain>> read_chain(FileSystem& files,
                                                            chain.paths[group.file]));
         }
         if (group.header.journal_id != chain.journal_id) {
-            co_return fail(ErrorCode::corrupt, fmt::format("{} and {} belong to two journals",
-                                                           chain.paths[group.file],
-                                                           chain.paths.front()));
+            co_return fail(ErrorCode::corrupt,
+                           fmt::format("{} and {} belong to two journals", chain.paths[group.file],
+                                       chain.paths.front()));
         }
     }
     CO_TRY_STATUS(order_groups(chain, faults));

@@ -46,8 +46,11 @@ void feed_producers(ProducerState& producers, const BatchView& batch) {
 // LogParts: memory.
 
 LogParts::LogParts(LogIdentity who, const LogConfig& settings, ShardDirectory& directory)
-    : identity(std::move(who)), config(settings), home(directory),
-      producers(directory.settings().faults), users(directory.runtime()),
+    : identity(std::move(who)),
+      config(settings),
+      home(directory),
+      producers(directory.settings().faults),
+      users(directory.runtime()),
       lane(directory.runtime(), 1) {}
 
 Status LogParts::usable() const {
@@ -189,7 +192,8 @@ void LogParts::cut(Offset boundary, size_t segment, uint64_t position) {
     size_bytes -= active().size() - position;
     active().note_truncate(boundary, position);
     log_end = boundary;
-    for (Offset* end : {&durable_end, &flushed_end, &synced_end, &checkpoint_end, &high_watermark}) {
+    for (Offset* end :
+         {&durable_end, &flushed_end, &synced_end, &checkpoint_end, &high_watermark}) {
         *end = std::min(*end, boundary);
     }
     home.journal().lower_marks(identity.instance, boundary);
@@ -276,14 +280,18 @@ Result<AppendResult> Log::append(const AppendRequest& request) {
     }
     Segment& segment = log.active();
     log.declare(kAppendHeaderBytes + sent.size());
-    const Journal::Place place = journal.add_append(log.identity.instance, segment.base(),
-                                                    segment.size(), sent.size());
+    const Journal::Place place =
+        journal.add_append(log.identity.instance, segment.base(), segment.size(), sent.size());
     std::memcpy(place.batch.data(), request.batch.data(), request.batch.size());
     if (leads) assign_offsets(place.batch, base, request.leader_epoch, request.restamp);
 
     const BatchView stored(place.batch);
-    TailBatch entry{base, last, place.group, place.offset_in_chunk,
-                    static_cast<uint32_t>(stored.size()), segment.base(),
+    TailBatch entry{base,
+                    last,
+                    place.group,
+                    place.offset_in_chunk,
+                    static_cast<uint32_t>(stored.size()),
+                    segment.base(),
                     static_cast<uint32_t>(segment.size())};
     segment.note_append(stored);
     log.tail.push_back(entry);

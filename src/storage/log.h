@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// Log: one partition's records on one shard. Synchronous over memory: an append copies the validated
-// batch once into the shard's journal chunk, assigns offsets and leader epoch there and returns; the journal
-// makes it durable, the flusher fills the segment files behind it (DESIGN 7.2, 7.3).
+// Log: one partition's records on one shard. Synchronous over memory: an append copies the
+// validated batch once into the shard's journal chunk, assigns offsets and leader epoch there and
+// returns; the journal makes it durable, the flusher fills the segment files behind it
+// (DESIGN 7.2, 7.3).
 //
-//   log_start <= local_log_start ... synced_end <= flushed_end ... log_end      durable_end <= log_end
+//   log_start <= local_log_start ... synced_end <= flushed_end ... log_end, durable_end <= log_end
 //
 //   log_end      assigned, in memory: sequence checks, what followers may read
-//   durable_end  its journal group is synced (relaxed: written): high watermark, acks, a follower's fetch offset
+//   durable_end  its journal group is synced (relaxed: written): high watermark, acks, ISR entry
 //   flushed_end  in the segment file: chunks above it are pinned
 //   synced_end   segment synced and checkpointed: where replay starts
 //
-// Invariants: ends never go back except by truncate_to; durable_end moves only over whole batches, in
-// order; bytes that were handed out never change; file effects of a log pass through one ordered lane.
-// Errors: kafka_storage_error once the directory is offline (for every operation, for good),
+// Invariants: ends never go back except by truncate_to; durable_end moves only over whole batches,
+// in order; bytes that were handed out never change; file effects of a log pass through one ordered
+// lane. Errors: kafka_storage_error once the directory is offline (for every operation, for good),
 // offset_out_of_range, would_block (append: no room, await LogStore::wait_for_room; read: use
 // read_cold), out_of_order_sequence_number, invalid_producer_epoch, corrupt.
 // Owned by LogStore; references to it die with delete_log or close. Belongs to one shard.
@@ -38,8 +39,8 @@ namespace ottla::storage {
 class Log;
 struct LogParts;
 
-/// Told, on the log's shard and in the middle of nothing else, what it may act on. Must not call back
-/// into append or truncate_to of the same log from inside; it may wake waiters (Event, Op).
+/// Told, on the log's shard and in the middle of nothing else, what it may act on. Must not call
+/// back into append or truncate_to of the same log from inside; it may wake waiters (Event, Op).
 class LogObserver {
 public:
     /// durable_end moved forward to `durable_end`.
@@ -116,25 +117,30 @@ public:
     /// At most one; null to leave. It must outlive the log or leave first.
     void observe(LogObserver* observer);
 
-    /// One copy of the batch into the journal chunk. A duplicate of one of the producer's last five batches is
-    /// answered with the original offsets and nothing is appended (trap 34): it may still be on its
-    /// way to the disk, so await durable_end for it as for any other.
+    /// One copy of the batch into the journal chunk. A duplicate of one of the producer's last five
+    /// batches is answered with the original offsets and nothing is appended (trap 34): it may
+    /// still be on its way to the disk, so await durable_end for it as for any other.
     Result<AppendResult> append(const AppendRequest& request);
 
-    /// Whole batches from the one that holds `from` (or the first behind it) up to `upper`, at most max_bytes,
-    /// from memory. at_least_one: the first batch whatever its size. would_block: not in memory, await
-    /// read_cold with the same arguments. offset_out_of_range: outside [log_start, log_end].
+    /// Whole batches from the one that holds `from` (or the first behind it) up to `upper`, at most
+    /// max_bytes, from memory. at_least_one: the first batch whatever its size. would_block: not in
+    /// memory, await read_cold with the same arguments. offset_out_of_range: outside [log_start,
+    /// log_end].
     Result<LogSlice> read(Offset from, size_t max_bytes, Offset upper, bool at_least_one) const;
     /// The same from the segment files (cached bytes at once, else an I/O thread).
-    Task<Result<LogSlice>> read_cold(Offset from, size_t max_bytes, Offset upper, bool at_least_one);
+    Task<Result<LogSlice>> read_cold(Offset from,
+                                     size_t max_bytes,
+                                     Offset upper,
+                                     bool at_least_one);
 
-    /// The batch that holds `offset` and everything behind it goes. Memory at the first resumption, file
-    /// effects follow in the lane; returns when the producer state has been rebuilt. No append meanwhile.
+    /// The batch that holds `offset` and everything behind it goes. Memory at the first resumption,
+    /// file effects follow in the lane; returns when the producer state has been rebuilt. No append
+    /// meanwhile.
     Task<Status> truncate_to(Offset offset);
     /// Starts a new segment at log_end; nothing if the active one is empty.
     Status roll();
-    /// DeleteRecords and retention: log_start moves up, segments wholly below it go. offset_out_of_range
-    /// above durable_end.
+    /// DeleteRecords and retention: log_start moves up, segments wholly below it go.
+    /// offset_out_of_range above durable_end.
     Status delete_before(Offset offset);
 
     /// The first record with timestamp >= `at`, none if there is none.
@@ -160,7 +166,8 @@ public:
     /// relaxed -> strict returns after everything acknowledged so far is synced.
     Task<Status> set_durability(Durability durability);
 
-    /// What replication-offset-checkpoint will say; the partition owns it, the checkpoint is storage's.
+    /// What replication-offset-checkpoint will say; the partition owns it, the checkpoint is
+    /// storage's.
     void note_high_watermark(Offset high_watermark);
     [[nodiscard]] Offset noted_high_watermark() const;
 

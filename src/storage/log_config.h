@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// What storage/ is told from outside: the topic's settings for one log, and the process's settings for a
-// shard's share of storage. Kafka's names and defaults (kafka_facts (c)); values are checked by
-// whoever parsed them. `durability` has no key of its own: relaxed is the broker's setting or an explicit
-// flush.messages=9223372036854775807 on the topic (DESIGN 7.2).
-// pure
+// What storage/ is told from outside: the topic's settings for one log, and the process's settings
+// for a shard's share of storage. Kafka's names and defaults (kafka_facts (c)); values are checked
+// by whoever parsed them. `durability` has no key of its own: relaxed is the broker's setting or an
+// explicit flush.messages=9223372036854775807 on the topic (DESIGN 7.2). pure
 #pragma once
 
 #include <cstddef>
@@ -31,7 +30,8 @@ struct LogConfig {
 };
 
 struct StorageSettings {
-    /// Journal chunks of this shard: the hot tail. Appends are pushed back when it is full of unflushed bytes.
+    /// Journal chunks of this shard: the hot tail. Appends are pushed back when it is full of
+    /// unflushed bytes.
     size_t chunk_budget_bytes = 32UZ * 1024 * 1024;
     size_t chunk_bytes = 1024UZ * 1024;
     /// The first journal file is small, so that a first start is instant; multiples of 4 KiB.

@@ -7,6 +7,7 @@
 #include <charconv>
 
 #include "storage/atomic_file.h"
+#include "storage/catalogue.h"
 #include "storage/file_names.h"
 #include "storage/journal_replay.h"
 #include "storage/offset_checkpoint.h"
@@ -33,7 +34,8 @@ BrokerEpoch parse_clean_shutdown(std::string_view text) {
     return BrokerEpoch{epoch};
 }
 
-/// A missing checkpoint file is an empty one; a damaged one is an error only where files are trusted.
+/// A missing checkpoint file is an empty one; a damaged one is an error only where files are
+/// trusted.
 Task<Result<OffsetCheckpoint>> read_checkpoint(FileSystem& files, std::string path, bool trusted) {
     const auto text = co_await read_file(files, path, kMostCheckpoint);
     if (!text && text.error().code == ErrorCode::not_found) co_return OffsetCheckpoint{};
@@ -71,9 +73,9 @@ Task<Result<std::unique_ptr<LogDirectory>>> LogDirectory::open(Ports ports,
     std::unique_ptr<LogDirectory> directory(new LogDirectory(ports, std::move(path), settings));
     auto lock = co_await ports.files.lock(directory->file(kLockFile));
     if (!lock && lock.error().code == ErrorCode::locked) {
-        co_return fail(ErrorCode::locked,
-                       fmt::format("{} is in use by another process (its .lock is held)",
-                                   directory->path_));
+        co_return fail(
+            ErrorCode::locked,
+            fmt::format("{} is in use by another process (its .lock is held)", directory->path_));
     }
     if (!lock) co_return std::unexpected(lock.error());
     directory->lock_ = *std::move(lock);
@@ -117,36 +119,89 @@ Task<Status> LogDirectory::format(MetaProperties meta) {
 }
 
 Task<Status> LogDirectory::recover() {
-    CO_TRY(FoundJournals found, co_await find_journals(ports_.files, path_,
-                                                       served().directory_id, settings_.faults));
+    CO_TRY(FoundJournals found,
+           co_await find_journals(ports_.files, path_, served().directory_id, settings_.faults));
+    Recovery recovery(ports_.files, path_, guarded_);
     if (!found.chains.empty()) {
         clean_ = false;
-        previous_broker_epoch_ = BrokerEpoch{-1};
-        Recovery recovery(ports_.files, path_, guarded_);
         CO_TRY_STATUS(co_await recovery.run(found.chains));
-        if (!recovery.log_starts().empty()) {
-            const std::string path = file(kLogStartFile);
-            CO_TRY(OffsetCheckpoint starts, co_await read_checkpoint(ports_.files, path, false));
-            for (const auto& [log, start] : recovery.log_starts()) {
-                Offset& known = starts.try_emplace(log, start).first->second;
-                known = std::max(known, start);
-            }
-            Buffer text = Buffer::copy_of(to_text(starts));
-            CO_TRY_STATUS(co_await replace_file(ports_.files, path, text));
-        }
-        // From here on a crash may leave any subset of the files: they count as applied.
-        for (const JournalChain& chain : found.chains) {
-            CO_TRY_STATUS(co_await retire_journal(ports_.files, path_, chain.shard,
-                                                  chain.journal_id));
-        }
+    }
+    clean_ = clean_ && !guarded_;
+    if (!clean_) previous_broker_epoch_ = BrokerEpoch{-1};
+    CO_TRY_STATUS(co_await remove_leftovers());
+    CO_TRY_STATUS(co_await find_logs());
+    if (guarded_ || !found.chains.empty()) {
+        CO_TRY_STATUS(co_await merge_catalogues(recovery));
+        // First what was learnt is where it stays, then what told it goes.
+        CO_TRY_STATUS(co_await write_checkpoints(checkpoints_of_found()));
+        CO_TRY_STATUS(co_await remove_catalogues());
+    }
+    // From here on a crash may leave any subset of the files: they count as applied.
+    for (const JournalChain& chain : found.chains) {
+        CO_TRY_STATUS(co_await retire_journal(ports_.files, path_, chain.shard, chain.journal_id));
     }
     for (const std::string& path : found.paths) {
         CO_TRY_STATUS(co_await remove_file(ports_.files, path));
     }
     CO_TRY_STATUS(co_await ports_.files.sync_directory(path_));
-    CO_TRY_STATUS(co_await remove_retired_markers(ports_.files, path_));
-    CO_TRY_STATUS(co_await remove_leftovers());
-    co_return co_await find_logs();
+    co_return co_await remove_retired_markers(ports_.files, path_);
+}
+
+/// After an unclean stop: the catalogues are younger than Kafka's checkpoint files, the journals
+/// younger still.
+Task<Status> LogDirectory::merge_catalogues(const Recovery& recovery) {
+    std::vector<CatalogueEntry> known;
+    CO_TRY(const auto entries, co_await ports_.files.list(path_));
+    for (const DirectoryEntry& entry : entries) {
+        if (!entry.name.starts_with(kCataloguePrefix) || entry.name.ends_with(".tmp")) continue;
+        CO_TRY(const Buffer text,
+               co_await read_file(ports_.files, file(entry.name), kMostCheckpoint));
+        auto parsed = parse_catalogue(text.text());
+        if (!parsed) {
+            co_return fail(ErrorCode::corrupt,
+                           fmt::format("{}: {}", file(entry.name), parsed.error().detail));
+        }
+        known.insert(known.end(), parsed->begin(), parsed->end());
+    }
+    for (FoundLog& log : logs_) {
+        if (recovery.created().contains(log.name)) {
+            log.recovery_point = log.log_start = log.high_watermark = kNoOffset;
+        } else {
+            for (const CatalogueEntry& entry : known) {
+                if (entry.name != log.name || entry.topic_id != log.topic_id) continue;
+                log.recovery_point = entry.recovery_point;
+                log.log_start = entry.log_start;
+                log.high_watermark = entry.high_watermark;
+            }
+        }
+        const auto start = recovery.log_starts().find(log.name);
+        if (start != recovery.log_starts().end()) {
+            log.log_start = std::max(log.log_start, start->second);
+        }
+    }
+    co_return Status();
+}
+
+Task<Status> LogDirectory::remove_catalogues() {
+    CO_TRY(const auto entries, co_await ports_.files.list(path_));
+    for (const DirectoryEntry& entry : entries) {
+        if (!entry.name.starts_with(kCataloguePrefix)) continue;
+        CO_TRY_STATUS(co_await remove_file(ports_.files, file(entry.name)));
+    }
+    co_return co_await ports_.files.sync_directory(path_);
+}
+
+std::vector<LogCheckpoint> LogDirectory::checkpoints_of_found() const {
+    std::vector<LogCheckpoint> all;
+    for (const FoundLog& log : logs_) {
+        LogCheckpoint checkpoint;
+        checkpoint.name = log.name;
+        checkpoint.recovery_point = std::max(log.recovery_point, Offset{0});
+        checkpoint.log_start = log.log_start;
+        checkpoint.high_watermark = std::max(log.high_watermark, Offset{0});
+        all.push_back(std::move(checkpoint));
+    }
+    return all;
 }
 
 /// Directories of deleted logs whose files a crash left.
@@ -227,7 +282,7 @@ Task<Status> LogDirectory::write_checkpoints(std::vector<LogCheckpoint> logs) {
 Task<Status> LogDirectory::close(std::vector<LogCheckpoint> logs, BrokerEpoch broker_epoch) {
     CO_TRY_STATUS(co_await write_checkpoints(std::move(logs)));
     // The journals are gone for certain before anything says that this was a clean stop.
-    CO_TRY_STATUS(co_await ports_.files.sync_directory(path_));
+    CO_TRY_STATUS(co_await remove_catalogues());
     CO_TRY_STATUS(co_await remove_retired_markers(ports_.files, path_));
     Buffer text = Buffer::copy_of(clean_shutdown_text(broker_epoch));
     CO_TRY_STATUS(co_await replace_file(ports_.files, file(kCleanShutdownFile), text));

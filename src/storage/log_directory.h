@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// LogDirectory: one entry of log.dirs as the process sees it, owned by shard 0. It holds `.lock`, knows
-// meta.properties, replays what the journals hold that the segments lack, and writes the checkpoint files.
+// LogDirectory: one entry of log.dirs as the process sees it, owned by shard 0. It holds `.lock`,
+// knows meta.properties, replays what the journals hold that the segments lack, and writes the
+// checkpoint files.
 //
-//   <dir>/.lock                    POSIX lock, as Kafka takes it
-//   <dir>/meta.properties          version, cluster.id, node.id, directory.id
-//   <dir>/.kafka_cleanshutdown     JSON with the broker epoch; only while nobody runs and all is clean
-//   <dir>/.ottla/                  guard: an empty folder on which Kafka refuses to start; from begin_serving to
-//                                  close. A directory that holds it needs replay (`ottla storage close`)
-//   <dir>/.ottla-journal-<s>-<n>   journals (journal_format.h); none after a clean stop
-//   <dir>/{recovery-point,log-start,replication}-offset-checkpoint
+//   .lock                  POSIX lock, as Kafka takes it
+//   meta.properties        version, cluster.id, node.id, directory.id
+//   .kafka_cleanshutdown   JSON with the broker epoch; only while nobody runs and all is clean
+//   .ottla/                guard, an empty folder on which Kafka refuses to start: from
+//                          begin_serving to close. `ottla storage close` replays and removes it
+//   .ottla-journal-<s>-<n> journals (journal_format.h); none after a clean stop
+//   .ottla-catalogue-<s>   what the journals no longer say (catalogue.h); none after a clean stop
+//   {recovery-point,log-start,replication}-offset-checkpoint
 //
-// Order of a start: open (lock, read) -> recover (replay, sync, journals removed) -> logs() opened by
-// their shards -> begin_serving. Of a stop: every LogStore::close -> close. Errors: locked, corrupt
-// (names the file), io_error, inconsistent_cluster_id, kafka_storage_error.
+// Order of a start: open (lock, read) -> recover (replay, sync, journals removed) -> logs() opened
+// by their shards -> begin_serving. Of a stop: every LogStore::close -> close. Errors: locked,
+// corrupt (names the file), io_error, inconsistent_cluster_id, kafka_storage_error.
 #pragma once
 
 #include <cstdint>
@@ -31,10 +33,12 @@
 
 namespace ottla::storage {
 
+class Recovery;
+
 class LogDirectory {
 public:
-    /// Makes the directory if it is absent (its parents must exist), locks it, reads meta.properties and the
-    /// clean-shutdown file. Changes nothing else.
+    /// Makes the directory if it is absent (its parents must exist), locks it, reads
+    /// meta.properties and the clean-shutdown file. Changes nothing else.
     static Task<Result<std::unique_ptr<LogDirectory>>> open(Ports ports,
                                                             std::string path,
                                                             StorageSettings settings);
@@ -50,16 +54,19 @@ public:
     [[nodiscard]] ServedDirectory served() const;
 
     Task<Status> format(MetaProperties meta);
-    /// Replays every journal found, whatever the shard count was, into the segments, syncs, removes them.
-    /// A stale journal over bytes that somebody else wrote is refused by name (corrupt).
+    /// Replays every journal found, whatever the shard count was, into the segments, syncs, removes
+    /// them. A stale journal over bytes that somebody else wrote is refused by name (corrupt).
     Task<Status> recover();
-    /// What is there after recover(), in order of names; without `__cluster_metadata` and leftovers.
+    /// What is there after recover(), in order of names; without `__cluster_metadata` and
+    /// leftovers.
     [[nodiscard]] const std::vector<FoundLog>& logs() const { return logs_; }
-    /// From here on the directory is not clean: guard in place, clean-shutdown file gone, both synced.
+    /// From here on the directory is not clean: guard in place, clean-shutdown file gone, both
+    /// synced.
     Task<Status> begin_serving();
     /// Replaces the checkpoint files; `logs` of all shards together.
     Task<Status> write_checkpoints(std::vector<LogCheckpoint> logs);
-    /// Clean stop, after every shard's LogStore::close: checkpoints, clean-shutdown file, guard removed.
+    /// Clean stop, after every shard's LogStore::close: checkpoints, clean-shutdown file, guard
+    /// removed.
     Task<Status> close(std::vector<LogCheckpoint> logs, BrokerEpoch broker_epoch);
 
 private:
@@ -67,6 +74,9 @@ private:
     Task<Status> read_state();
     Task<Status> find_logs();
     Task<Status> remove_leftovers();
+    Task<Status> merge_catalogues(const Recovery& recovery);
+    Task<Status> remove_catalogues();
+    [[nodiscard]] std::vector<LogCheckpoint> checkpoints_of_found() const;
     [[nodiscard]] std::string file(std::string_view name) const;
 
     Ports ports_;
@@ -75,7 +85,6 @@ private:
     std::unique_ptr<FileLock> lock_;
     std::optional<MetaProperties> meta_;
     std::vector<FoundLog> logs_;
-    std::vector<LogCheckpoint> recovered_;
     BrokerEpoch previous_broker_epoch_{-1};
     bool empty_ = false;
     bool clean_ = false;

@@ -37,8 +37,7 @@ Task<Status> LogParts::run_lane() {
 
 Task<Status> LogParts::perform(FileEffect& effect) {
     switch (effect.kind) {
-        case FileEffect::Kind::make_directory:
-            co_return co_await make_directory();
+        case FileEffect::Kind::make_directory: co_return co_await make_directory();
         case FileEffect::Kind::make_segment: {
             const size_t index = segment_index(effect.offset);
             names_changed = true;
@@ -47,18 +46,16 @@ Task<Status> LogParts::perform(FileEffect& effect) {
             if (!made) co_return std::unexpected(made.error());
             co_return Status();
         }
-        case FileEffect::Kind::truncate:
-            co_return co_await truncate_files(effect);
+        case FileEffect::Kind::truncate: co_return co_await truncate_files(effect);
         case FileEffect::Kind::snapshot: {
             if (effect.offset > log_end) co_return Status();  // Truncated meanwhile.
             names_changed = true;
             snapshots.push_back(effect.offset);
-            co_return co_await write_file(
-                home.files(), path_of(offset_file_name(effect.offset, kSnapshotSuffix)),
-                effect.bytes, true);
+            co_return co_await write_file(home.files(),
+                                          path_of(offset_file_name(effect.offset, kSnapshotSuffix)),
+                                          effect.bytes, true);
         }
-        case FileEffect::Kind::remove_head:
-            co_return co_await remove_head();
+        case FileEffect::Kind::remove_head: co_return co_await remove_head();
     }
     co_return Status();
 }
@@ -169,9 +166,9 @@ Task<Status> LogParts::sync_files(bool each) {
         if (!each) segments[i]->synced_with_all();
         if (segments[i]->is_dirty()) CO_TRY_STATUS(co_await segments[i]->sync());
     }
-    const bool names = names_changed ||
-                       std::any_of(segments.begin(), segments.end(),
-                                   [](const auto& segment) { return segment->names_changed(); });
+    const bool names =
+        names_changed || std::any_of(segments.begin(), segments.end(),
+                                     [](const auto& segment) { return segment->names_changed(); });
     names_changed = false;
     for (auto& segment : segments) segment->names_synced();
     if (each && names) CO_TRY_STATUS(co_await home.files().sync_directory(identity.path));

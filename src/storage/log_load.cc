@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// How a log comes back: its segments from the files, its end, epochs and producer state from what they hold.
+// How a log comes back: its segments from the files, its end, epochs and producer state from what
+// they hold.
 //
-// After a clean stop the files are taken at their word: index files, and only the bytes behind the last index
-// entry are walked. Otherwise every segment that reaches above the recovery point is walked with checksums,
-// cut behind its last good batch, and its indexes are built anew.
+// After a clean stop the files are taken at their word: index files, and only the bytes behind the
+// last index entry are walked. Otherwise every segment that reaches above the recovery point is
+// walked with checksums, cut behind its last good batch, and its indexes are built anew.
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// LogParts: what a Log is made of, shared by the files that work on it: log.cc (append, roll, truncate),
-// log_read.cc, log_load.cc (open, rebuild), log_lane.cc (file effects). Nobody outside storage/ includes it.
+// LogParts: what a Log is made of, shared by the files that work on it: log.cc (append, roll,
+// truncate), log_read.cc, log_load.cc (open, rebuild), log_lane.cc (file effects). Nobody outside
+// storage/ includes it.
 //
-// The lane. File effects of one log happen one at a time, in this order: effects in the order of their journal
-// entries, each once its group is durable, then batches from `flush_cursor` on. A truncation in memory takes
-// effect on an ongoing write through `in_flight_end`: what the write put behind the cut is not
-// counted as flushed, and the truncation of the file, which waits for the lane, removes it.
+// The lane. File effects of one log happen one at a time, in this order: effects in the order of
+// their journal entries, each once its group is durable, then batches from `flush_cursor` on. A
+// truncation in memory takes effect on an ongoing write through `in_flight_end`: what the write put
+// behind the cut is not counted as flushed, and the truncation of the file, which waits for the
+// lane, removes it.
 #pragma once
 
 #include <cstdint>
@@ -75,8 +77,8 @@ struct LogParts {
     uint64_t size_bytes = 0;
 
     LogTail tail;
-    /// Ordered by base; the last one is active. Never empty once loaded. Shared with readers that are on
-    /// their way: a segment may be truncated away or deleted under them.
+    /// Ordered by base; the last one is active. Never empty once loaded. Shared with readers that
+    /// are on their way: a segment may be truncated away or deleted under them.
     std::vector<std::shared_ptr<Segment>> segments;
     ProducerState producers;
     LeaderEpochs epochs;
@@ -98,11 +100,11 @@ struct LogParts {
     std::optional<uint64_t> in_flight_end;
     /// A checkpoint under way will set synced_end to this.
     Offset checkpoint_end{0};
-    bool queued = false;         ///< in the flusher's queue
-    bool dirty = false;          ///< in the checkpoint's list
+    bool queued = false;  ///< in the flusher's queue
+    bool dirty = false;   ///< in the checkpoint's list
     bool directory_made = true;
-    bool names_changed = false;  ///< files came or went in the log's directory
-    bool parent_changed = false; ///< the directory itself is new
+    bool names_changed = false;   ///< files came or went in the log's directory
+    bool parent_changed = false;  ///< the directory itself is new
     bool epochs_changed = false;
     bool deleted = false;
 
@@ -115,7 +117,8 @@ struct LogParts {
     void add_segment(Offset base);
 
     // log.cc
-    /// Declares the log in the journal's file if it must, leaving room for `bytes` in the same group.
+    /// Declares the log in the journal's file if it must, leaving room for `bytes` in the same
+    /// group.
     void declare(size_t bytes);
     void mark(JournalGroup& group);
     JournalGroup& journal_entry(EntryKind kind, Offset offset);

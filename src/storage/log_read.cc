@@ -25,7 +25,8 @@ struct Piece {
     bool found = false;      ///< a batch at or behind `from` begins in the piece
     bool stopped = false;    ///< by max_bytes or `upper`, not by the end of the piece
     bool too_large = false;  ///< ... by max_bytes
-    size_t needed = 0;       ///< the first wanted batch is cut: its whole size, 0 if not even that is known
+    size_t needed =
+        0;  ///< the first wanted batch is cut: its whole size, 0 if not even that is known
     size_t skipped_end = 0;  ///< where the batches before `from` end
 };
 
@@ -164,9 +165,8 @@ Task<Result<LogSlice>> Log::read_cold(Offset from,
         auto bytes = co_await segment->read(*position, length);
         if (generation != log.generation) continue;
         if (!bytes) co_return fail(ErrorCode::kafka_storage_error, bytes.error().detail);
-        CO_TRY(const Piece piece,
-               checked(pick_batches(bytes->span(), wanted), bytes->size() == length,
-                       segment->log_path(), *position));
+        CO_TRY(const Piece piece, checked(pick_batches(bytes->span(), wanted),
+                                          bytes->size() == length, segment->log_path(), *position));
         if (piece.found) co_return slice_of(*bytes, piece, wanted);
         if (piece.needed > max_bytes && !at_least_one && piece.skipped_end == 0) {
             co_return LogSlice{{}, from, true};
@@ -246,14 +246,13 @@ Task<Result<LogParts::Place>> LogParts::locate(Offset offset) {
     for (size_t index = first; index < segments.size(); ++index) {
         const std::shared_ptr<Segment> segment = segments[index];
         FindBatch finder(offset);
-        const uint64_t from =
-            index == first ? segment->offset_index().lookup(offset).position : 0;
+        const uint64_t from = index == first ? segment->offset_index().lookup(offset).position : 0;
         CO_TRY([[maybe_unused]] auto end,
                co_await segment->walk(from, BatchCursor::Crc::skip, finder));
         if (finder.found) co_return Place{index, finder.at, finder.base};
     }
-    co_return fail(ErrorCode::corrupt, fmt::format("{}: no batch holds {}", identity.path,
-                                                   offset.value()));
+    co_return fail(ErrorCode::corrupt,
+                   fmt::format("{}: no batch holds {}", identity.path, offset.value()));
 }
 
 Task<Result<std::optional<TimestampedOffset>>> Log::offset_for_timestamp(WallTime at) {
@@ -276,8 +275,8 @@ Task<Result<std::optional<TimestampedOffset>>> Log::offset_for_timestamp(WallTim
             BatchCursor cursor(piece.span());
             while (cursor.next() == BatchStep::batch) {
                 if (cursor.batch().max_timestamp() < at) continue;
-                CO_TRY(const auto found, first_record_at(cursor.batch(), at, log.log_start,
-                                                         log.home.codecs()));
+                CO_TRY(const auto found,
+                       first_record_at(cursor.batch(), at, log.log_start, log.home.codecs()));
                 if (found) co_return found;
             }
         }

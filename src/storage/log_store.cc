@@ -78,8 +78,8 @@ Task<Result<Log*>> LogStore::open_log(FoundLog found, LogConfig config) {
     if (parts_->logs.contains(found.name)) {
         co_return fail(ErrorCode::already_exists, log_directory_name(found.name));
     }
-    auto parts = std::make_unique<LogParts>(identity_of(found.name, found.topic_id, *home), config,
-                                            *home);
+    auto parts =
+        std::make_unique<LogParts>(identity_of(found.name, found.topic_id, *home), config, *home);
     LogParts& own = *parts;
     auto log = std::make_unique<Log>(std::move(parts));
     CO_TRY_STATUS(co_await own.load(found));
@@ -137,10 +137,11 @@ Task<Status> LogStore::delete_log(Log& log) {
     }
     co_await own.users.close();
     CO_TRY_STATUS(co_await journal.wait_durable(erase.sequence));
-    CO_TRY_STATUS(co_await own.lane.take(1));  // Everybody in front has had it; nobody comes behind.
+    CO_TRY_STATUS(
+        co_await own.lane.take(1));  // Everybody in front has had it; nobody comes behind.
     own.drop_unflushed();
-    const std::string gone = join_path(
-        home.path(), deleted_directory_name(name, own.identity.instance));
+    const std::string gone =
+        join_path(home.path(), deleted_directory_name(name, own.identity.instance));
     if (own.directory_made) {
         const Status renamed = co_await home.files().rename(own.identity.path, gone);
         if (renamed) CO_TRY_STATUS(co_await home.files().sync_directory(home.path()));

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // LogStore: the logs of one shard, over all log directories: their journals, flushers and files.
 //
-// Life: LogDirectory::open on shard 0 for every directory (lock, replay, reset); then on every shard
-// LogStore::open, and open_log for each found log that the shard owns; then requests. Stop: close() on
-// every shard, then LogDirectory::close on shard 0 (checkpoints, clean-shutdown file, guard).
-// Invariants: names are unique per shard; a create, roll, truncation or deletion is in the journal
-// before its file effects; a name that was deleted may be created again only after delete_log returned (on any
-// shard); a directory that failed a sync is offline for good and nothing in doubt was acknowledged.
-// Errors: already_exists, not_found, kafka_storage_error (directory offline), corrupt, io_error.
+// Life: LogDirectory::open on shard 0 for every directory (lock, replay, reset); then on every
+// shard LogStore::open, and open_log for each found log that the shard owns; then requests. Stop:
+// close() on every shard, then LogDirectory::close on shard 0 (checkpoints, clean-shutdown file,
+// guard). Invariants: names are unique per shard; a create, roll, truncation or deletion is in the
+// journal before its file effects; a name that was deleted may be created again only after
+// delete_log returned (on any shard); a directory that failed a sync is offline for good and
+// nothing in doubt was acknowledged. Errors: already_exists, not_found, kafka_storage_error
+// (directory offline), corrupt, io_error.
 #pragma once
 
 #include <cstdint>
@@ -84,9 +85,11 @@ public:
 
     /// Begins this shard's journal in each directory and starts the flushers.
     Task<Status> open(std::vector<ServedDirectory> directories);
-    /// A log that was there: loads ends, epochs and producer state; scans what an unclean stop left in doubt.
+    /// A log that was there: loads ends, epochs and producer state; scans what an unclean stop left
+    /// in doubt.
     Task<Result<Log*>> open_log(FoundLog found, LogConfig config);
-    /// In the journal when it returns (not yet synced: the first append's group covers it); files follow.
+    /// In the journal when it returns (not yet synced: the first append's group covers it); files
+    /// follow.
     Result<Log*> create_log(const NewLog& wanted);
     /// Journal entry, then files; returns when the name is free again. Waiters of the log fail.
     Task<Status> delete_log(Log& log);
@@ -106,8 +109,8 @@ public:
     /// Another shard saw the directory fail.
     void take_offline(const std::string& log_dir, const Error& why);
 
-    /// Clean stop of this shard: flushes, writes snapshots, indexes and epochs, syncs, empties and removes the journals.
-    /// Every log is gone when it returns.
+    /// Clean stop of this shard: flushes, writes snapshots, indexes and epochs, syncs, empties and
+    /// removes the journals. Every log is gone when it returns.
     Task<Status> close();
 
 private:

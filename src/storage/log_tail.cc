@@ -6,7 +6,8 @@
 namespace ottla::storage {
 namespace {
 
-/// Below it a copy is cheaper than a piece of its own: a piece costs a reference count and an iovec.
+/// Below it a copy is cheaper than a piece of its own: a piece costs a reference count and an
+/// iovec.
 constexpr size_t kSmallBatch = 4096;
 constexpr size_t kLargestCopy = 256UZ * 1024;
 

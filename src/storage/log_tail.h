@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// LogTail: where the newest batches of one log lie in journal chunks, oldest first. A ring with running
-// numbers: a batch keeps its number while others come and go at both ends.
+// LogTail: where the newest batches of one log lie in journal chunks, oldest first. A ring with
+// running numbers: a batch keeps its number while others come and go at both ends.
 //
-// Invariant: offsets rise, bytes are those of the segment files to come: every batch knows its segment and
-// position. An idle log's tail holds no memory. `gather` copies runs of small batches together, so that a
-// reader or writer never gets thousands of pieces.
-// pure
+// Invariant: offsets rise, bytes are those of the segment files to come: every batch knows its
+// segment and position. An idle log's tail holds no memory. `gather` copies runs of small batches
+// together, so that a reader or writer never gets thousands of pieces. pure
 #pragma once
 
 #include <algorithm>
@@ -57,10 +56,9 @@ public:
     }
     /// The first batch whose last offset is >= `offset`; end() if there is none.
     [[nodiscard]] uint64_t find(Offset offset) const {
-        auto at = std::lower_bound(batches_.begin() + static_cast<ptrdiff_t>(head_), batches_.end(),
-                                   offset, [](const TailBatch& batch, Offset wanted) {
-                                       return batch.last < wanted;
-                                   });
+        auto at = std::lower_bound(
+            batches_.begin() + static_cast<ptrdiff_t>(head_), batches_.end(), offset,
+            [](const TailBatch& batch, Offset wanted) { return batch.last < wanted; });
         return first_ + static_cast<uint64_t>(at - batches_.begin()) - head_;
     }
 

@@ -6,7 +6,7 @@
 #include <charconv>
 #include <map>
 
-#include "storage/offset_checkpoint.h"
+#include "base/uuid.h"
 
 namespace ottla::storage {
 namespace {
@@ -51,8 +51,8 @@ Result<MetaProperties> parse_meta_properties(std::string_view text) {
         return at == found.end() ? std::string() : at->second;
     };
     if (value("version") != "1") {
-        return fail(ErrorCode::corrupt, fmt::format("meta.properties: version is '{}', not 1",
-                                                    value("version")));
+        return fail(ErrorCode::corrupt,
+                    fmt::format("meta.properties: version is '{}', not 1", value("version")));
     }
     MetaProperties meta;
     meta.cluster_id = value("cluster.id");
@@ -80,7 +80,7 @@ Result<MetaProperties> parse_meta_properties(std::string_view text) {
 
 std::string to_text(const MetaProperties& meta) {
     return fmt::format("#\nversion=1\ncluster.id={}\nnode.id={}\ndirectory.id={}\n",
-                       meta.cluster_id, meta.node_id.value(), uuid_text(meta.directory_id));
+                       meta.cluster_id, meta.node_id.value(), to_string(meta.directory_id));
 }
 
 }  // namespace ottla::storage

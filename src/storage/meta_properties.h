@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // meta.properties: who a log directory belongs to. Java's properties format, version 1 (KIP-858):
-// cluster.id, node.id, directory.id. Keys we do not know are kept away from, not kept. Errors: corrupt.
-// pure
+// cluster.id, node.id, directory.id. Keys we do not know are kept away from, not kept. Errors:
+// corrupt. pure
 #pragma once
 
 #include <string>

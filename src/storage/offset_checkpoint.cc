@@ -5,12 +5,12 @@
 
 #include <charconv>
 #include <iterator>
+#include <optional>
+
+#include "base/uuid.h"
 
 namespace ottla::storage {
 namespace {
-
-constexpr std::string_view kAlphabet =
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 /// Takes the text up to `end` off the front of `rest`.
 std::string_view take_until(std::string_view& rest, char end) {
@@ -55,8 +55,8 @@ Result<OffsetCheckpoint> parse_offset_checkpoint(std::string_view text) {
         const auto partition = number<int32_t>(take_until(words, ' '));
         const auto offset = number<int64_t>(words);
         if (topic.empty() || !partition || !offset) {
-            return fail(ErrorCode::malformed, fmt::format("line {}: not topic, partition, offset",
-                                                          line));
+            return fail(ErrorCode::malformed,
+                        fmt::format("line {}: not topic, partition, offset", line));
         }
         entries[{std::string(topic), PartitionIndex{*partition}}] = Offset{*offset};
     }
@@ -68,7 +68,7 @@ Result<OffsetCheckpoint> parse_offset_checkpoint(std::string_view text) {
 }
 
 std::string partition_metadata_text(const Uuid& topic_id) {
-    return fmt::format("version: 0\ntopic_id: {}", uuid_text(topic_id));
+    return fmt::format("version: 0\ntopic_id: {}", to_string(topic_id));
 }
 
 Result<Uuid> parse_partition_metadata(std::string_view text) {
@@ -80,38 +80,6 @@ Result<Uuid> parse_partition_metadata(std::string_view text) {
         if (auto id = parse_uuid(line.substr(kKey.size()))) return *id;
     }
     return fail(ErrorCode::malformed, "partition.metadata has no topic_id");
-}
-
-std::string uuid_text(const Uuid& id) {
-    std::string text;
-    text.reserve(24);
-    for (size_t at = 0; at < 18; at += 3) {
-        uint32_t bits = 0;
-        for (size_t i = at; i < at + 3; ++i) bits = bits << 8U | (i < 16 ? id.bytes[i] : 0U);
-        for (int shift = 18; shift >= 0; shift -= 6) {
-            text.push_back(kAlphabet[bits >> static_cast<unsigned>(shift) & 0x3FU]);
-        }
-    }
-    text.resize(22);
-    return text;
-}
-
-std::optional<Uuid> parse_uuid(std::string_view text) {
-    if (text.size() != 22) return std::nullopt;
-    Uuid id;
-    uint32_t bits = 0;
-    unsigned held = 0;
-    size_t at = 0;
-    for (const char letter : text) {
-        const size_t value = kAlphabet.find(letter);
-        if (value == std::string_view::npos) return std::nullopt;
-        bits = bits << 6U | static_cast<uint32_t>(value);
-        held += 6;
-        if (held < 8) continue;
-        held -= 8;
-        id.bytes[at++] = static_cast<uint8_t>(bits >> held);
-    }
-    return id;
 }
 
 }  // namespace ottla::storage

@@ -63,8 +63,8 @@ Status OffsetIndex::load(std::span<const std::byte> bytes, uint64_t log_bytes) {
         const auto relative = load_be<uint32_t>(bytes.data() + at);
         const auto position = load_be<uint32_t>(bytes.data() + at + 4);
         if (position == 0) break;  // The preallocated tail: no entry points at the first batch.
-        const bool rises = found.empty() || (relative > found.back().relative &&
-                                             position > found.back().position);
+        const bool rises =
+            found.empty() || (relative > found.back().relative && position > found.back().position);
         if (!rises || relative > INT32_MAX || position >= log_bytes) {
             return fail(ErrorCode::corrupt, fmt::format("offset index entry {} is {} -> {}",
                                                         at / kEntryBytes, relative, position));

@@ -3,8 +3,8 @@
 //
 //   %020d.index   entries of 8 bytes, big-endian: relative offset i32 | file position i32
 //
-// The relative offset is that of a batch's *last* record against the segment's base, the position that
-// batch's first byte; one entry for every index.interval.bytes. Invariant: both rise strictly.
+// The relative offset is that of a batch's *last* record against the segment's base, the position
+// that batch's first byte; one entry for every index.interval.bytes. Invariant: both rise strictly.
 // Kafka preallocates the file while it runs; a tail of zeros is therefore not part of it.
 // pure
 #pragma once

@@ -16,7 +16,8 @@ namespace {
 constexpr size_t kRunBytes = 1024UZ * 1024;
 constexpr size_t kMostPending = 32UZ * 1024 * 1024;
 
-/// Where `there` first differs from `wanted` by a byte that was written (not a zero); its size if nowhere.
+/// Where `there` first differs from `wanted` by a byte that was written (not a zero); its size if
+/// nowhere.
 size_t first_foreign(std::span<const std::byte> there, std::span<const std::byte> wanted) {
     for (size_t i = 0; i < there.size(); ++i) {
         if (there[i] != wanted[i] && there[i] != std::byte{0}) return i;
@@ -114,17 +115,10 @@ Status Recovery::note(const JournalEntry& entry, uint64_t ordinal) {
             log.position = entry.position;
             log.bases.erase(log.bases.upper_bound(entry.segment_base), log.bases.end());
             break;
-        case EntryKind::log_start:
-            log.log_start = std::max(log.log_start, entry.offset);
-            break;
-        case EntryKind::erase:
-            log.erasing = true;
-            break;
-        case EntryKind::erased:
-            log.erased = true;
-            break;
-        case EntryKind::declare:
-            break;
+        case EntryKind::log_start: log.log_start = std::max(log.log_start, entry.offset); break;
+        case EntryKind::erase: log.erasing = true; break;
+        case EntryKind::erased: log.erased = true; break;
+        case EntryKind::declare: break;
     }
     return {};
 }
@@ -142,8 +136,7 @@ bool Recovery::survives(const Instance& log, const JournalEntry& entry, uint64_t
 Task<Status> Recovery::prepare(Instance& log) {
     if (log.erasing) {
         if (log.erased) co_return Status();
-        const std::string gone =
-            join_path(directory_, deleted_directory_name(log.log, 0));
+        const std::string gone = join_path(directory_, deleted_directory_name(log.log, 0));
         const Status renamed = co_await files_.rename(log.path, gone);
         if (!renamed && renamed.error().code != ErrorCode::not_found) co_return renamed;
         log.erased = true;
@@ -162,6 +155,7 @@ Task<Status> Recovery::prepare(Instance& log) {
                                    log.path, listed.error().detail));
     }
     if (log.created) {
+        created_.insert(log.log);
         Buffer text = Buffer::copy_of(partition_metadata_text(log.topic_id));
         const std::string path = join_path(log.path, kPartitionMetadataFile);
         CO_TRY_STATUS(co_await write_file(files_, path, text, true));
@@ -237,8 +231,8 @@ Task<Status> Recovery::finish(Instance& log) {
 Task<Status> Recovery::remove_behind(Instance& log) {
     Offset cut{INT64_MAX};
     for (const Cut& one : log.cuts) cut = std::min(cut, one.end);
-    const Offset first = log.touched.empty() ? log.segment_base
-                                             : std::min(*log.touched.begin(), log.segment_base);
+    const Offset first =
+        log.touched.empty() ? log.segment_base : std::min(*log.touched.begin(), log.segment_base);
     CO_TRY(const auto entries, co_await files_.list(log.path));
     for (const DirectoryEntry& entry : entries) {
         const std::string path = join_path(log.path, entry.name);

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Recovery: brings segment files to where the journals say that they were. Runs alone, before anything
-// is served, over all journals of one directory, whatever number of shards wrote them.
+// Recovery: brings segment files to where the journals say that they were. Runs alone, before
+// anything is served, over all journals of one directory, whatever number of shards wrote them.
 //
-// Two passes. First every entry is read and each log instance gets its final shape: which truncations cut what,
-// where the last segment ends, whether the log is gone. Then the appends that survived are applied where
-// bytes are missing (end of file, or zeros of unsynced sectors) or already equal. Any other byte means that
-// somebody wrote here after us (Kafka, say): `corrupt`, naming the file, unless a truncation in the
-// journal explains it. Applying is idempotent: a crash in the middle is followed by the same again.
+// Two passes. First every entry is read and each log instance gets its final shape: which
+// truncations cut what, where the last segment ends, whether the log is gone. Then the appends that
+// survived are applied where bytes are missing (end of file, or zeros of unsynced sectors) or
+// already equal. Any other byte means that somebody wrote here after us (Kafka, say): `corrupt`,
+// naming the file, unless a truncation in the journal explains it. Applying is idempotent: a crash
+// in the middle is followed by the same again.
 #pragma once
 
 #include <cstdint>
@@ -29,6 +30,9 @@ public:
     Task<Status> run(std::vector<JournalChain> chains);
     /// Log starts that the journals know better than the checkpoint file.
     [[nodiscard]] const std::map<TopicPartition, Offset>& log_starts() const { return log_starts_; }
+
+    /// Logs that the journals saw created: what checkpoint files say of their names is older.
+    [[nodiscard]] const std::set<TopicPartition>& created() const { return created_; }
 
 private:
     struct Cut {
@@ -58,14 +62,16 @@ private:
     Task<Status> first_pass(JournalChain chain);
     Task<Status> second_pass(JournalChain chain);
     Status note(const JournalEntry& entry, uint64_t ordinal);
-    [[nodiscard]] bool survives(const Instance& log, const JournalEntry& entry,
+    [[nodiscard]] bool survives(const Instance& log,
+                                const JournalEntry& entry,
                                 uint64_t ordinal) const;
     Task<Status> prepare(Instance& log);
     Task<Status> flush_run(Instance& log);
     Task<Status> finish(Instance& log);
     Task<Status> remove_behind(Instance& log);
     Task<Status> end_segment(Instance& log);
-    [[nodiscard]] std::string segment_path(const Instance& log, Offset base,
+    [[nodiscard]] std::string segment_path(const Instance& log,
+                                           Offset base,
                                            std::string_view suffix) const;
 
     FileSystem& files_;
@@ -73,6 +79,7 @@ private:
     const bool guarded_;
     std::map<uint64_t, Instance> logs_;
     std::map<TopicPartition, Offset> log_starts_;
+    std::set<TopicPartition> created_;
     size_t pending_bytes_ = 0;
 };
 

@@ -17,13 +17,15 @@ constexpr uint64_t kLargestBatch = 256ULL * 1024 * 1024;
 
 }  // namespace
 
-Segment::Segment(FileSystem& files,
-                 std::string directory,
-                 Offset base,
-                 SegmentLimits limits,
-                 WallTime created)
-    : files_(files), directory_(std::move(directory)), base_(base), limits_(limits),
-      created_(created), offsets_(base, limits.index_bytes), times_(base, limits.index_bytes),
+Segment::Segment(
+    FileSystem& files, std::string directory, Offset base, SegmentLimits limits, WallTime created)
+    : files_(files),
+      directory_(std::move(directory)),
+      base_(base),
+      limits_(limits),
+      created_(created),
+      offsets_(base, limits.index_bytes),
+      times_(base, limits.index_bytes),
       offset_of_max_timestamp_(base) {}
 
 std::string Segment::path(std::string_view suffix) const {
@@ -53,8 +55,8 @@ bool Segment::must_roll(size_t bytes, Offset last, WallTime timestamp, WallTime 
     }
     // Time as the records tell it, as Kafka waits: the wall clock only when the first had none.
     const bool by_records = first_timestamp_ && first_timestamp_->value() >= 0;
-    const int64_t waited = by_records ? timestamp.value() - first_timestamp_->value()
-                                      : now.value() - created_.value();
+    const int64_t waited =
+        by_records ? timestamp.value() - first_timestamp_->value() : now.value() - created_.value();
     if (size_ > 0 && waited > limits_.segment_ms) return true;
     return offsets_.is_full() || times_.is_full() || last - base_ > INT32_MAX;
 }
@@ -195,8 +197,8 @@ Task<Result<SegmentEnd>> Segment::walk(uint64_t from, BatchCursor::Crc crc, Batc
             }
         }
         const std::string why = step == BatchStep::torn ? "a torn batch" : cursor.error().detail;
-        end.damage = Error{ErrorCode::corrupt,
-                           fmt::format("{} at {}: {}", log_path(), end.position, why)};
+        end.damage =
+            Error{ErrorCode::corrupt, fmt::format("{} at {}: {}", log_path(), end.position, why)};
         co_return end;
     }
 }
@@ -212,8 +214,8 @@ Task<Status> Segment::load() {
     if (size_ >= kBatchHeaderBytes) {
         CO_TRY(const Buffer head, co_await read(0, kBatchHeaderBytes));
         if (head.size() == kBatchHeaderBytes) {
-            first_timestamp_ = WallTime{
-                load_be<int64_t>(head.data() + batch_layout::kMaxTimestamp)};
+            first_timestamp_ =
+                WallTime{load_be<int64_t>(head.data() + batch_layout::kMaxTimestamp)};
         }
     }
     co_return Status();

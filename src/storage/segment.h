@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// Segment: one `%020d.log` file and its two indexes. It owns the open file and the index entries of what
-// is appended; who may write it when is the caller's affair (the log's lane, or the quorum log's own).
+// Segment: one `%020d.log` file and its two indexes. It owns the open file and the index entries of
+// what is appended; who may write it when is the caller's affair (the log's lane, or the quorum
+// log's own).
 //
-// Two sides. Memory: `note_append` says that a batch takes its place at `size()`, as Kafka's LogSegment
-// counts index entries, timestamps and the reasons to roll. Files: `write`, `sync`, `write_indexes`,
-// `truncate_file`; a segment that was only noted has no file yet. The index of a growing segment is in memory
-// only; its files are written when it is finished (rolled, closed) and rebuilt by `recover` otherwise.
-// Readers hold the file open by a copy of `file()`: unlinking or releasing it does not hurt them.
-// Used alone by the metadata log. Errors: io_error, no_space, corrupt (names the file and position).
+// Two sides. Memory: `note_append` says that a batch takes its place at `size()`, as Kafka's
+// LogSegment counts index entries, timestamps and the reasons to roll. Files: `write`, `sync`,
+// `write_indexes`, `truncate_file`; a segment that was only noted has no file yet. The index of a
+// growing segment is in memory only; its files are written when it is finished (rolled, closed) and
+// rebuilt by `recover` otherwise. Readers hold the file open by a copy of `file()`: unlinking or
+// releasing it does not hurt them. Used alone by the metadata log. Errors: io_error, no_space,
+// corrupt (names the file and position).
 #pragma once
 
 #include <cstdint>
@@ -54,7 +56,10 @@ protected:
 
 class Segment : public Link {
 public:
-    Segment(FileSystem& files, std::string directory, Offset base, SegmentLimits limits,
+    Segment(FileSystem& files,
+            std::string directory,
+            Offset base,
+            SegmentLimits limits,
             WallTime created);
 
     [[nodiscard]] Offset base() const { return base_; }
@@ -79,16 +84,20 @@ public:
     Task<Status> truncate_file(uint64_t size);
     /// The final time index entry, then both index files, exactly as long as their entries.
     Task<Status> write_indexes();
-    /// Log and index files, if they changed since the last sync. Names are the caller's sync_directory.
+    /// Log and index files, if they changed since the last sync. Names are the caller's
+    /// sync_directory.
     Task<Status> sync();
-    /// At most `length` bytes at `position`: cached ones at once. Short only at the end of the file.
+    /// At most `length` bytes at `position`: cached ones at once. Short only at the end of the
+    /// file.
     Task<Result<Buffer>> read(uint64_t position, size_t length);
     /// Walks the whole batches in [from, size of the file), checking CRCs if asked.
     Task<Result<SegmentEnd>> walk(uint64_t from, BatchCursor::Crc crc, BatchVisitor& visitor);
 
-    /// From the files of a clean stop: size, indexes, timestamps. `corrupt` if the indexes do not fit: recover.
+    /// From the files of a clean stop: size, indexes, timestamps. `corrupt` if the indexes do not
+    /// fit: recover.
     Task<Status> load();
-    /// Walks from the beginning with CRCs, cuts the file behind the last good batch, builds the indexes anew.
+    /// Walks from the beginning with CRCs, cuts the file behind the last good batch, builds the
+    /// indexes anew.
     Task<Result<SegmentEnd>> recover(BatchVisitor* visitor);
     /// The index files are read again if they were dropped (drop_indexes).
     Task<Status> load_indexes();

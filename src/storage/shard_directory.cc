@@ -3,6 +3,9 @@
 
 #include <algorithm>
 
+#include "storage/atomic_file.h"
+#include "storage/catalogue.h"
+#include "storage/file_names.h"
 #include "storage/log_parts.h"
 
 namespace ottla::storage {
@@ -11,10 +14,16 @@ ShardDirectory::ShardDirectory(Ports ports,
                                ServedDirectory served,
                                const StorageSettings& settings,
                                StoreObserver* observer)
-    : ports_(ports), served_(std::move(served)), settings_(settings), observer_(observer),
+    : ports_(ports),
+      served_(std::move(served)),
+      settings_(settings),
+      observer_(observer),
       journal_(ports.runtime, ports.files, {served_.path, served_.directory_id}, settings_, *this),
-      work_(ports.runtime), room_(ports.runtime), hurry_(ports.runtime),
-      checkpoint_turn_(ports.runtime, 1), gate_(ports.runtime) {}
+      work_(ports.runtime),
+      room_(ports.runtime),
+      hurry_(ports.runtime),
+      checkpoint_turn_(ports.runtime, 1),
+      gate_(ports.runtime) {}
 
 Task<Status> ShardDirectory::open() {
     CO_TRY_STATUS(co_await journal_.open());
@@ -215,7 +224,21 @@ Task<Status> ShardDirectory::sync_logs(std::vector<uint64_t> instances) {
         LogParts* log = find(instance);
         if (log != nullptr) log->synced_end = std::max(log->synced_end, log->checkpoint_end);
     }
-    co_return Status();
+    if (instances.empty()) co_return Status();
+    co_return co_await write_catalogue();
+}
+
+/// What the journal may forget after this checkpoint.
+Task<Status> ShardDirectory::write_catalogue() {
+    std::vector<CatalogueEntry> entries;
+    entries.reserve(logs_.size());
+    for (auto& [instance, log] : logs_) {
+        entries.push_back({log->identity.name, log->identity.topic_id, log->synced_end,
+                           log->log_start, log->high_watermark});
+    }
+    Buffer text = Buffer::copy_of(catalogue_text(entries));
+    const std::string path = join_path(served_.path, catalogue_file_name(runtime().shard()));
+    co_return co_await replace_file(files(), path, text);
 }
 
 Task<Status> ShardDirectory::close() {

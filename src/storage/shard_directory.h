@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// ShardDirectory: one log directory as one shard writes it: its journal, the flusher behind it, the logs there.
+// ShardDirectory: one log directory as one shard writes it: its journal, the flusher behind it, the
+// logs there.
 //
-// Flusher. A log whose group became durable waits flush_delay for more bytes, then one of a few workers runs its
-// lane (log_parts.h). When memory or the journal runs short nobody waits. Checkpoint: what the lanes have
-// done is synced, `synced_end` moves, the journal starts behind it. Both stop at the first error of the disk:
-// then the directory is offline for good, its logs fail, nothing in doubt is acknowledged.
+// Flusher. A log whose group became durable waits flush_delay for more bytes, then one of a few
+// workers runs its lane (log_parts.h). When memory or the journal runs short nobody waits.
+// Checkpoint: what the lanes have done is synced, `synced_end` moves, the journal starts behind it.
+// Both stop at the first error of the disk: then the directory is offline for good, its logs fail,
+// nothing in doubt is acknowledged.
 #pragma once
 
 #include <cstdint>
@@ -25,11 +27,14 @@ namespace ottla::storage {
 
 class ShardDirectory final : public JournalListener {
 public:
-    ShardDirectory(Ports ports, ServedDirectory served, const StorageSettings& settings,
+    ShardDirectory(Ports ports,
+                   ServedDirectory served,
+                   const StorageSettings& settings,
                    StoreObserver* observer);
 
     Task<Status> open();
-    /// Flushes, finishes and syncs every log, removes the journal. The logs stay for their owner to drop.
+    /// Flushes, finishes and syncs every log, removes the journal. The logs stay for their owner to
+    /// drop.
     Task<Status> close();
 
     [[nodiscard]] Runtime& runtime() const { return ports_.runtime; }
@@ -74,6 +79,7 @@ private:
     Task<> checkpoint_worker();
     Task<Status> flush_log(uint64_t instance);
     Task<Status> flush_all();
+    Task<Status> write_catalogue();
     Task<Status> sync_logs(std::vector<uint64_t> instances);
 
     Ports ports_;

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The sparse time index of one segment: from which offset on records may be as young as a timestamp.
+// The sparse time index of one segment: from which offset on records may be as young as a
+// timestamp.
 //
 //   %020d.timeindex   entries of 12 bytes, big-endian: timestamp i64 | relative offset i32
 //
-// An entry says: no record at or before that offset has a larger timestamp. The offset is the last one
-// of the batch that set the maximum. Appended beside each offset index entry, and a final one when the
-// segment is rolled or closed. Invariants: timestamps rise strictly, offsets do not fall.
+// An entry says: no record at or before that offset has a larger timestamp. The offset is the last
+// one of the batch that set the maximum. Appended beside each offset index entry, and a final one
+// when the segment is rolled or closed. Invariants: timestamps rise strictly, offsets do not fall.
 // pure
 #pragma once
 

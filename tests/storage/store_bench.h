@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// One simulated machine with a log directory and a store: what most storage tests need. The process can be
-// killed or the power cut at any event; `start` boots again through LogDirectory, as a broker does.
+// One simulated machine with a log directory and a store: what most storage tests need. The process
+// can be killed or the power cut at any event; `start` boots again through LogDirectory, as a
+// broker does.
 #pragma once
 
 #include <fmt/format.h>
@@ -27,8 +28,11 @@ inline MetaProperties some_meta() {
 }
 
 /// A batch of one record, or of `records` equal ones.
-inline Buffer make_batch(Codecs& codecs, std::string_view value, BatchOptions options = {},
-                         WallTime timestamp = WallTime{1000}, int records = 1) {
+inline Buffer make_batch(Codecs& codecs,
+                         std::string_view value,
+                         BatchOptions options = {},
+                         WallTime timestamp = WallTime{1000},
+                         int records = 1) {
     BatchBuilder builder(codecs, options);
     for (int i = 0; i < records; ++i) builder.append(timestamp, std::nullopt, as_bytes(value));
     auto batch = builder.finish();
@@ -38,7 +42,8 @@ inline Buffer make_batch(Codecs& codecs, std::string_view value, BatchOptions op
 
 class StoreBench final : public StoreObserver {
 public:
-    explicit StoreBench(uint64_t seed = 1, StorageSettings wanted = small_settings(),
+    explicit StoreBench(uint64_t seed = 1,
+                        StorageSettings wanted = small_settings(),
                         uint32_t shards = 1)
         : bench(seed, shards), settings(wanted) {
         bench.disk().prepare_directory("/data");
@@ -55,7 +60,9 @@ public:
         return settings;
     }
 
-    void directory_failed(const std::string&, const Error& why) override { failures.push_back(why); }
+    void directory_failed(const std::string&, const Error& why) override {
+        failures.push_back(why);
+    }
 
     Ports ports(uint32_t shard = 0) { return bench.process.ports(shard); }
 
@@ -69,7 +76,7 @@ public:
         served.push_back(directory->served());
         CO_TRY_STATUS(co_await store->open(std::move(served)));
         for (const FoundLog& found : directory->logs()) {
-            CO_TRY([[maybe_unused]] Log* log, co_await store->open_log(found, config));
+            CO_TRY([[maybe_unused]] Log * log, co_await store->open_log(found, config));
         }
         co_return Status();
     }
