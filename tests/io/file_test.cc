@@ -40,7 +40,8 @@ TEST_P(FileContract, HoldsOnSimulatedFiles) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, FileContract,
-                         testing::ValuesIn(file_contract_cases().begin(), file_contract_cases().end()),
+                         testing::ValuesIn(file_contract_cases().begin(),
+                                           file_contract_cases().end()),
                          [](const auto& one) { return std::string(one.param.name); });
 
 // ---- full disks -------------------------------------------------------------------------------
@@ -293,7 +294,8 @@ Task<int> writes_side_by_side(Ports ports, std::string directory) {
     std::vector<std::unique_ptr<File>> files;
     for (const IoLane lane : {IoLane::bulk, IoLane::journal}) {
         const std::string path = directory + (lane == IoLane::bulk ? "/bulk" : "/journal");
-        auto opened = co_await ports.files.open(path, {.write = true, .create = true, .lane = lane});
+        const OpenOptions options{.write = true, .create = true, .lane = lane};
+        auto opened = co_await ports.files.open(path, options);
         files.push_back(std::move(opened).value());
         for (uint64_t i = 0; i < 4; ++i) {
             ++running;
