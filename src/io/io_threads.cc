@@ -19,6 +19,10 @@ std::thread start_thread(std::string name, std::function<void()> body) {
     return thread;
 }
 
+IoHome::~IoHome() {
+    while (!finished_.empty()) delete &finished_.pop_front();
+}
+
 void IoHome::deliver(IoJob& job) {
     {
         const std::lock_guard lock(mutex_);

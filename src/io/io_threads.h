@@ -42,6 +42,7 @@ private:
 class IoHome final : public Message {
 public:
     explicit IoHome(RuntimeLoop& loop) : loop_(loop) {}
+    ~IoHome();  ///< What finished after the shard's last turn has nobody to tell.
     /// From any thread.
     void deliver(IoJob& job);
     void run(Runtime& here) override;

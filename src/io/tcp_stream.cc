@@ -57,6 +57,7 @@ TcpConnection::TcpConnection(ShardNetwork& network, int descriptor)
       local_(local_endpoint(descriptor)), peer_(peer_endpoint(descriptor)) {
     const int on = 1;
     ::setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    ::setsockopt(descriptor, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));  // As Kafka's brokers do.
     asio_error error;
     socket_.assign(protocol_of(descriptor), descriptor, error);
     CHECK(!error, "epoll takes a fresh descriptor");

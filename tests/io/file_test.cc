@@ -161,6 +161,20 @@ TEST(PosixFile, ACachedReadNeverWaitsForTheDisk) {
     process.run(misses_the_cache(process.on(0).files, directory.file("f")));
 }
 
+Task<int> open_one(FileSystem& files, std::string path, std::unique_ptr<File>& kept) {
+    auto opened = co_await files.open(path, {.write = true, .create = true});
+    kept = std::move(opened).value();
+    co_return 0;
+}
+
+TEST(PosixFile, AFileMayBeClosedAfterTheShardsHaveStopped) {
+    const TemporaryDirectory directory;
+    Process process;
+    std::unique_ptr<File> kept;
+    process.run(open_one(process.on(0).files, directory.file("f"), kept));
+    kept.reset();
+}
+
 // ---- locks ------------------------------------------------------------------------------------
 
 /// Another process that holds a lock as Java's FileChannel takes it, until this object goes.
