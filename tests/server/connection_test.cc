@@ -71,6 +71,8 @@ std::string frame(std::string_view payload) {
 
 class ConnectionTest : public testing::Test {
 protected:
+    /// Roots use the connection: they go first (in production the Server outlives them).
+    ~ConnectionTest() override { runtime_.destroy_roots(); }
     void open(ConnectionLimits limits = {}, int64_t budget = 1 << 20) {
         frame_bytes_ = std::make_unique<Budget>(runtime_, budget);
         services_ = std::make_unique<ConnectionServices>(
