@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the suites with Kafka's own programs share: Apache Kafka as a broker, its tools, and a list of checks.
+
+TARGET=kafka runs a suite against Apache Kafka instead of $OTTLA: what fails there expects something Kafka does not do.
+"""
+import contextlib
+import os
+import pathlib
+import re
+import signal
+import socket
+import subprocess
+import sys
+import traceback
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+KAFKA = str(ROOT / "tests/kafka/kafka.sh")
+TARGET = os.environ.get("TARGET", "ottla")
+TOOL_LIMIT_SECONDS = 180
+
+os.environ.setdefault("OTTLA", "")
+sys.path.insert(0, str(ROOT / "tests/integration"))
+import harness  # noqa: E402  (needs the path above)
+
+
+def two_free_ports():
+    """A port for clients, with the one behind it for the controller."""
+    while True:
+        with socket.socket() as first, socket.socket() as second:
+            first.bind(("127.0.0.1", 0))
+            port = first.getsockname()[1]
+            with contextlib.suppress(OSError, OverflowError):
+                second.bind(("127.0.0.1", port + 1))
+                return port
+
+
+class ApacheKafka(harness.Broker):
+    """Apache Kafka with the face of harness.Broker; a directory that was formatted before is used as it is."""
+
+    READY = re.compile(r"Transition from STARTING to STARTED")
+    INTERRUPTED = 143  # how a Java program ends at SIGTERM
+
+    def __init__(self, *overrides, directory=None):
+        super().__init__(*overrides, directory=directory)
+        self.port = two_free_ports()
+        self.address = f"127.0.0.1:{self.port}"
+
+    def command(self):
+        return [KAFKA, "start", self.directory, str(self.port), *self.overrides]
+
+    def _read(self, process, ready):
+        for line in process.stdout:
+            self.lines.append(line)
+            if self.READY.search(line):
+                ready.set()
+        ready.set()
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(harness.STOP_LIMIT_SECONDS)
+        self.reader.join()
+        self.process = None
+        assert code == self.INTERRUPTED, f"Apache Kafka ended with {code}:\n" + "".join(self.lines[-40:])
+
+
+def target(*overrides, directory=None):
+    """The broker under test, not yet started."""
+    if TARGET == "ottla" and not os.environ["OTTLA"]:
+        sys.exit("OTTLA is not set: run this through ./dev test suites, or with TARGET=kafka")
+    return {"ottla": harness.Broker, "kafka": ApacheKafka}[TARGET](*overrides, directory=directory)
+
+
+def install():
+    """Java, Maven and Apache Kafka's jars; whoever lacks one of them and cannot get it fails here."""
+    subprocess.run([KAFKA, "install"], check=True, stdin=subprocess.DEVNULL)
+
+
+def tool(name, *arguments, stdin="", check=True, limit=TOOL_LIMIT_SECONDS):
+    """Runs one of Kafka's command line tools, a main class, and returns what it printed (both streams)."""
+    words = [KAFKA, "run", name, *map(str, arguments)]
+    done = subprocess.run(words, input=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          timeout=limit)
+    if check and done.returncode != 0:
+        raise AssertionError(f"{name} {' '.join(map(str, arguments))} ended with {done.returncode}:\n{done.stdout}")
+    return done.stdout
+
+
+def equal(expected, actual, what):
+    assert expected == actual, f"{what}: expected {expected!r}, got {actual!r}"
+
+
+class Checks:
+    """Named checks; one that fails is reported and the rest go on. `summary` is the last line and the exit code."""
+
+    def __init__(self):
+        self.passed = 0
+        self.failed = []
+
+    @contextlib.contextmanager
+    def check(self, name):
+        try:
+            yield
+        except (AssertionError, OSError, ValueError, KeyError, IndexError, subprocess.SubprocessError) as problem:
+            self.failed.append(name)
+            where = traceback.extract_tb(problem.__traceback__)[-1]
+            print(f"FAILED  {name}: {problem} ({os.path.basename(where.filename)}:{where.lineno})", flush=True)
+        else:
+            self.passed += 1
+            print(f"ok      {name}", flush=True)
+
+    def summary(self):
+        for name in self.failed:
+            print(f"failed: {name}")
+        print(f"{self.passed} passed, {len(self.failed)} failed", flush=True)
+        return 1 if self.failed else 0
