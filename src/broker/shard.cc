@@ -27,9 +27,12 @@ Shard::Shard(Ports ports, const NodeFacts& facts, Logger& log, storage::StorageS
       background_(ports.runtime),
       store_(ports, storage, this) {}
 
-void Shard::join(std::span<Shard* const> shards, ControllerLink& controller) {
+void Shard::join(std::span<Shard* const> shards,
+                 ControllerLink& controller,
+                 DirectoryWatcher& watcher) {
     shards_.assign(shards.begin(), shards.end());
     controller_ = &controller;
+    watcher_ = &watcher;
 }
 
 void Shard::publish(metadata::ImagePtr image) {
@@ -150,7 +153,17 @@ Task<> Shard::auto_create_now(std::string topic) {
     being_created_.erase(topic);
 }
 
-Task<> Shard::close() { co_await background_.close(); }
+Task<Status> Shard::close() {
+    const Error why{ErrorCode::not_leader_or_follower, "the broker is stopping"};
+    while (!partitions_.empty()) {
+        replication::Partition* const partition = take_out(partitions_.begin()->first);
+        co_await partition->close(why);
+        partition->log().observe(nullptr);
+        forget(partition);
+    }
+    co_await background_.close();
+    co_return Status();
+}
 
 void Shard::directory_failed(const std::string& log_dir, const Error& why) {
     log_.write(LogLevel::error,
@@ -162,7 +175,6 @@ Task<> Shard::spread_failure(std::string log_dir, Error why) {
     const Gate::Pass inside = background_.enter();
     if (!inside) co_return;
     for (uint32_t index = 0; index < count(); ++index) {
-        if (ShardIndex{index} == runtime().shard()) continue;
         auto tell = [log_dir, why](Shard& there) { return there.hear_of_failure(log_dir, why); };
         auto telling = on(ShardIndex{index}, std::move(tell));
         (void)co_await std::move(telling);
@@ -171,6 +183,7 @@ Task<> Shard::spread_failure(std::string log_dir, Error why) {
 
 Task<Status> Shard::hear_of_failure(std::string log_dir, Error why) {
     store_.take_offline(log_dir, why);
+    if (runtime().shard() == ShardIndex{0}) watcher_->directory_lost(log_dir, why);
     co_return Status();
 }
 

@@ -27,14 +27,25 @@
 
 namespace ottla::broker {
 
+/// Told on shard 0 that a log directory of this node is offline, perhaps more than once.
+class DirectoryWatcher {
+public:
+    virtual void directory_lost(const std::string& log_dir, const Error& why) = 0;
+
+protected:
+    ~DirectoryWatcher() = default;
+};
+
 class Shard final : public storage::StoreObserver {
 public:
     Shard(Ports ports, const NodeFacts& facts, Logger& log, storage::StorageSettings storage);
     Shard(const Shard&) = delete;
     Shard& operator=(const Shard&) = delete;
 
-    /// Before anything runs: who the others are (index = shard), and the controller behind shard 0.
-    void join(std::span<Shard* const> shards, ControllerLink& controller);
+    /// Before anything runs: who the others are (index = shard), and who listens on shard 0.
+    void join(std::span<Shard* const> shards,
+              ControllerLink& controller,
+              DirectoryWatcher& watcher);
 
     [[nodiscard]] Runtime& runtime() { return ports_.runtime; }
     [[nodiscard]] Transport& transport() { return ports_.transport; }
@@ -97,8 +108,9 @@ public:
     /// name.
     void auto_create(const std::string& topic);
 
-    /// Nothing that was started here in the background is left when it returns.
-    Task<> close();
+    /// Waiters fail, partitions are closed; nothing that was started here is left when it returns.
+    /// The logs stay open.
+    Task<Status> close();
     void directory_failed(const std::string& log_dir, const Error& why) override;
 
 private:
@@ -112,6 +124,7 @@ private:
     Logger& log_;
     std::vector<Shard*> shards_;
     ControllerLink* controller_ = nullptr;
+    DirectoryWatcher* watcher_ = nullptr;
     Codecs codecs_;
     Budget frame_bytes_;
     Budget append_turn_;

@@ -43,8 +43,9 @@ public:
     }
 };
 
-class ScriptedController final : public broker::ControllerLink {
+class ScriptedController final : public broker::ControllerLink, public broker::DirectoryWatcher {
 public:
+    void directory_lost(const std::string&, const Error&) override {}
     Task<protocol::CreateTopicsResponse> create_topics(
         int16_t, protocol::CreateTopicsRequest request) override {
         protocol::CreateTopicsResponse response;
@@ -84,7 +85,7 @@ protected:
         shard_ = std::make_unique<broker::Shard>(Ports{runtime_, files_, network_}, facts_, log_,
                                                  storage::StorageSettings{});
         broker::Shard* const all[] = {shard_.get()};
-        shard_->join(all, controller_);
+        shard_->join(all, controller_, controller_);
         dispatch_ = std::make_unique<server::Dispatch>(*shard_);
         publish_metadata();
     }

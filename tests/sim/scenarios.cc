@@ -4,7 +4,6 @@
 
 #include <array>
 
-#include "tests/sim/bugs.h"
 #include "tests/sim/echo_world.h"
 #include "tests/sim/scenario.h"
 
@@ -47,10 +46,6 @@ std::span<const Scenario> scenarios() {
                  .about = "the simulator's own echo server under every fault",
                  .run = run_echo_scenario,
                  .bugs = {}},
-        Scenario{.name = "storage",
-                 .about = "random work on the logs of one directory, on a disk that fails",
-                 .run = run_storage_scenario,
-                 .bugs = kBugNames},
     };
     return kScenarios;
 }

@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "broker/node.h"
+
+#include <fmt/format.h>
+
+#include "base/uuid.h"
+
+namespace ottla::broker {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+/// How long a node waits for its own metadata before it says that something is wrong.
+constexpr Duration kStartLimit = 60s;
+constexpr Duration kApplyLimit = 30s;
+
+template <class Response>
+void refuse_all(Response& response,
+                const protocol::CreateTopicsRequest& request,
+                const Error& why) {
+    for (const auto& topic : request.topics) {
+        auto& result = response.topics.emplace_back();
+        result.name = topic.name;
+        result.error_code = wire_code(why.code);
+        result.error_message = why.detail;
+    }
+}
+
+void refuse_all(protocol::DeleteTopicsResponse& response,
+                const protocol::DeleteTopicsRequest& request,
+                const Error& why) {
+    for (const auto& topic : request.topics) {
+        response.responses.push_back({topic.name, topic.topic_id, wire_code(why.code), why.detail});
+    }
+    for (const std::string& name : request.topic_names) {
+        response.responses.push_back({name, {}, wire_code(why.code), why.detail});
+    }
+}
+
+Task<Status> open_store(Shard& shard, std::vector<storage::ServedDirectory> directories) {
+    co_return co_await shard.store().open(std::move(directories));
+}
+
+/// Flushed, checkpointed and closed; what the checkpoint files should say, a list for each
+/// directory.
+using Checkpoints = std::vector<std::vector<storage::LogCheckpoint>>;
+Task<Result<Checkpoints>> close_store(Shard& shard,
+                                      std::vector<storage::ServedDirectory> directories) {
+    CO_TRY_STATUS(co_await shard.store().checkpoint());
+    Checkpoints checkpoints;
+    for (const storage::ServedDirectory& directory : directories) {
+        checkpoints.push_back(shard.store().checkpoints(directory.path));
+    }
+    CO_TRY_STATUS(co_await shard.store().close());
+    co_return checkpoints;
+}
+
+}  // namespace
+
+Node::Node(NodeFacts& facts, std::span<Shard* const> shards, Ports ports, Logger& log)
+    : facts_(facts),
+      shards_(shards.begin(), shards.end()),
+      ports_(ports),
+      log_(log),
+      partitions_(facts, shards, log),
+      published_changed_(ports.runtime),
+      applied_(ports.runtime),
+      failed_(ports.runtime),
+      background_(ports.runtime) {
+    for (Shard* shard : shards_) shard->join(shards_, *this, *this);
+}
+
+Task<Status> Node::open(storage::StorageSettings storage) {
+    CO_TRY(directories_, co_await LogDirectories::open(ports_, facts_, storage));
+    facts_.cluster_id = directories_->cluster_id();
+    CO_TRY_STATUS(co_await directories_->recover_and_serve());
+    partitions_.found(directories_->logs(), directories_->served());
+    const auto served = directories_->served();
+    for (uint32_t index = 0; index < shards_.size(); ++index) {
+        auto work = [served](Shard& there) { return open_store(there, served); };
+        auto opening = shards_[0]->on(ShardIndex{index}, std::move(work));
+        CO_TRY_STATUS(co_await std::move(opening));
+    }
+    stores_open_ = true;
+    co_return Status();
+}
+
+Task<Status> Node::join(std::vector<AdvertisedListener> listeners) {
+    CO_TRY_STATUS(co_await lead_quorum());
+    CO_TRY_STATUS(co_await register_broker(std::move(listeners)));
+    CO_TRY_STATUS(co_await load_image());
+    ports_.runtime.spawn(apply_loop());
+    CO_TRY_STATUS(co_await unfence());
+    partitions_.report_strays();
+    co_return Status();
+}
+
+Task<Status> Node::lead_quorum() {
+    controller::ControllerOptions options;
+    options.cluster_id = facts_.cluster_id;
+    options.settings = facts_.settings;
+    options.raft.directory = directories_->metadata_log();
+    options.raft.self = {facts_.id, directories_->metadata_directory_id()};
+    if (!facts_.settings.list("controller.quorum.voters").empty()) {
+        raft::Voter self;
+        self.key.id = facts_.id;
+        options.raft.static_voters.voters.push_back(std::move(self));
+    }
+    auto opening = controller::ControllerDriver::open(ports_, std::move(options), *this);
+    CO_TRY(quorum_, co_await std::move(opening));
+    co_return co_await quorum_->start();
+}
+
+Task<Status> Node::register_broker(std::vector<AdvertisedListener> listeners) {
+    protocol::BrokerRegistrationRequest request;
+    request.broker_id = facts_.id.value();
+    request.cluster_id = facts_.cluster_id;
+    const uint64_t high = ports_.runtime.random();
+    const uint64_t low = ports_.runtime.random();
+    request.incarnation_id = make_uuid(high, low);
+    for (AdvertisedListener& listener : listeners) {
+        request.listeners.push_back({std::move(listener.name), std::move(listener.endpoint.host),
+                                     listener.endpoint.port,
+                                     static_cast<int16_t>(metadata::SecurityProtocol::plaintext)});
+    }
+    for (const auto& [name, range] : metadata::supported_features()) {
+        request.features.push_back({name, range.min, range.max});
+    }
+    request.rack = facts_.settings.find("broker.rack");
+    request.log_dirs = directories_->directory_ids();
+    request.previous_broker_epoch = directories_->previous_broker_epoch().value();
+    // This process holds the locks of the directories: no other incarnation of the node can be
+    // alive.
+    auto registering =
+        quorum_->register_broker(std::move(request), controller::OldIncarnation::is_gone);
+    CO_TRY(const auto response, co_await std::move(registering));
+    if (response.error_code != 0) {
+        const auto code = static_cast<ErrorCode>(response.error_code);
+        co_return fail(code, fmt::format("the controller refused to register broker {}: {}",
+                                         facts_.id.value(), name_of(code)));
+    }
+    broker_epoch_ = BrokerEpoch{response.broker_epoch};
+    co_return Status();
+}
+
+/// The first image that knows this incarnation. What was published before it is history: it named
+/// the leader epochs of an older one.
+Task<Status> Node::load_image() {
+    const Instant deadline = ports_.runtime.now() + kStartLimit;
+    while (published_.empty() || published_.back().image->end.value() <= broker_epoch_.value()) {
+        auto wait = published_changed_.wait();
+        auto timed = with_deadline(ports_.runtime, wait, deadline);
+        CO_TRY_STATUS(co_await timed);
+    }
+    metadata::ImagePtr image = published_.back().image;
+    published_.clear();
+    applied_end_ = image->end;
+    co_return co_await partitions_.load(std::move(image));
+}
+
+Task<Status> Node::unfence() {
+    const Instant deadline = ports_.runtime.now() + kStartLimit;
+    while (!shards_[0]->image().is_alive(facts_.id)) {
+        protocol::BrokerHeartbeatRequest request;
+        request.broker_id = facts_.id.value();
+        request.broker_epoch = broker_epoch_.value();
+        request.current_metadata_offset = applied_end_.value();
+        CO_TRY(const auto response, co_await quorum_->heartbeat(std::move(request)));
+        if (response.error_code != 0) {
+            const auto code = static_cast<ErrorCode>(response.error_code);
+            co_return fail(code,
+                           fmt::format("the controller refused a heartbeat: {}", name_of(code)));
+        }
+        CO_TRY_STATUS(co_await wait_applied(quorum_->raft().high_watermark()));
+        if (ports_.runtime.now() >= deadline) {
+            co_return fail(ErrorCode::request_timed_out,
+                           "the controller does not unfence this broker");
+        }
+    }
+    co_return Status();
+}
+
+void Node::published(metadata::ImagePtr image, metadata::MetadataChanges changes) {
+    published_.push_back({std::move(image), std::move(changes)});
+    published_changed_.notify_all();
+}
+
+Task<> Node::apply_loop() {
+    const Gate::Pass pass = background_.enter();
+    while (pass && !leaving_) {
+        if (published_.empty()) {
+            co_await published_changed_.wait();
+            continue;
+        }
+        Published next = std::move(published_.front());
+        published_.pop_front();
+        const Offset end = next.image->end;
+        auto applying = partitions_.apply(std::move(next.image), std::move(next.changes));
+        const Status applied = co_await std::move(applying);
+        if (!applied) {
+            fail_with(applied.error());
+            co_return;
+        }
+        applied_end_ = end;
+        applied_.notify_all();
+    }
+}
+
+Task<Status> Node::wait_applied(Offset end) {
+    const Instant deadline = ports_.runtime.now() + kApplyLimit;
+    while (applied_end_ < end && !leaving_) {
+        auto wait = applied_.wait();
+        auto timed = with_deadline(ports_.runtime, wait, deadline);
+        CO_TRY_STATUS(co_await timed);
+    }
+    co_return Status();
+}
+
+Task<protocol::CreateTopicsResponse> Node::create_topics(int16_t,
+                                                         protocol::CreateTopicsRequest request) {
+    protocol::CreateTopicsResponse response;
+    if (quorum_ == nullptr || leaving_) {
+        refuse_all(response, request, {ErrorCode::not_controller, "the node is stopping"});
+        co_return response;
+    }
+    auto deciding = quorum_->create_topics(request);
+    auto decided = co_await std::move(deciding);
+    if (!decided) {
+        refuse_all(response, request, decided.error());
+        co_return response;
+    }
+    (void)co_await wait_applied(quorum_->raft().high_watermark());
+    co_return *std::move(decided);
+}
+
+Task<protocol::DeleteTopicsResponse> Node::delete_topics(int16_t,
+                                                         protocol::DeleteTopicsRequest request) {
+    protocol::DeleteTopicsResponse response;
+    if (quorum_ == nullptr || leaving_) {
+        refuse_all(response, request, {ErrorCode::not_controller, "the node is stopping"});
+        co_return response;
+    }
+    auto deciding = quorum_->delete_topics(request);
+    auto decided = co_await std::move(deciding);
+    if (!decided) {
+        refuse_all(response, request, decided.error());
+        co_return response;
+    }
+    (void)co_await wait_applied(quorum_->raft().high_watermark());
+    co_return *std::move(decided);
+}
+
+Task<Result<ProducerIdBlock>> Node::allocate_producer_ids() {
+    if (quorum_ == nullptr || leaving_)
+        co_return fail(ErrorCode::not_controller, "the node is stopping");
+    protocol::AllocateProducerIdsRequest request;
+    request.broker_id = facts_.id.value();
+    request.broker_epoch = broker_epoch_.value();
+    auto allocating = quorum_->allocate_producer_ids(std::move(request));
+    CO_TRY(const auto response, co_await std::move(allocating));
+    if (response.error_code != 0) co_return fail(static_cast<ErrorCode>(response.error_code), {});
+    co_return ProducerIdBlock{response.producer_id_start, response.producer_id_len};
+}
+
+void Node::quorum_failed(const Error& why) {
+    fail_with({why.code, fmt::format("the metadata log is lost: {}", why.detail)});
+}
+
+void Node::directory_lost(const std::string& log_dir, const Error& why) {
+    lost_directories_.insert(log_dir);
+    if (directories_ && lost_directories_.size() == directories_->served().size()) {
+        fail_with({why.code, fmt::format("every log directory is offline, the last one {}: {}",
+                                         log_dir, why.detail)});
+    }
+}
+
+void Node::fail_with(Error why) {
+    if (failure_) return;
+    log_.write(LogLevel::error, fmt::format("this node cannot go on: {}", why.detail));
+    failure_ = std::move(why);
+    failed_.notify_all();
+}
+
+Task<Error> Node::failed() {
+    while (!failure_ && !leaving_) co_await failed_.wait();
+    if (failure_) co_return *failure_;
+    co_return Error{ErrorCode::cancelled, "the node was stopped"};
+}
+
+Task<> Node::leave() {
+    leaving_ = true;
+    failed_.notify_all();
+    published_changed_.notify_all();
+    applied_.notify_all();
+    co_await background_.close();
+    co_await close_partitions();
+    const Status closed = co_await close_cleanly();
+    if (!closed) {
+        log_.write(LogLevel::error,
+                   fmt::format("this was not a clean stop, the next start replays: {}",
+                               closed.error().detail));
+    }
+}
+
+Task<> Node::close_partitions() {
+    std::vector<Task<Status>> closing;
+    for (uint32_t index = 0; index < shards_.size(); ++index) {
+        auto work = [](Shard& there) { return there.close(); };
+        closing.push_back(shards_[0]->on(ShardIndex{index}, std::move(work)));
+    }
+    auto all = when_all(ports_.runtime, std::move(closing));
+    (void)co_await std::move(all);
+}
+
+Task<Status> Node::close_stores() {
+    const auto served = directories_->served();
+    std::vector<Task<Result<Checkpoints>>> closing;
+    for (uint32_t index = 0; index < shards_.size(); ++index) {
+        auto work = [served](Shard& there) { return close_store(there, served); };
+        closing.push_back(shards_[0]->on(ShardIndex{index}, std::move(work)));
+    }
+    auto all = when_all(ports_.runtime, std::move(closing));
+    std::vector<Result<Checkpoints>> closed = co_await std::move(all);
+    Checkpoints together(served.size());
+    for (Result<Checkpoints>& shard : closed) {
+        CO_TRY(Checkpoints own, std::move(shard));
+        for (size_t i = 0; i < own.size(); ++i) {
+            together[i].insert(together[i].end(), own[i].begin(), own[i].end());
+        }
+    }
+    co_return co_await directories_->close(std::move(together), broker_epoch_);
+}
+
+/// The quorum first: nobody creates a log any more. A clean-shutdown file only if all went well.
+Task<Status> Node::close_cleanly() {
+    Status quorum_closed;
+    if (quorum_) quorum_closed = co_await quorum_->close();
+    if (stores_open_) CO_TRY_STATUS(co_await close_stores());
+    co_return quorum_closed;
+}
+
+}  // namespace ottla::broker

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+// The Broker of include/ottla/broker.h: shards, a node below and a server above them, in their
+// order.
+#include "ottla/broker.h"
+
+#include <fmt/format.h>
+
+#include "broker/node.h"
+#include "server/server.h"
+
+namespace ottla {
+
+namespace {
+
+/// Sole voter, both roles: everything else comes with several nodes and is refused by name.
+Status check_roles(const Settings& settings, BrokerId id) {
+    auto roles = settings.list("process.roles");
+    std::ranges::sort(roles);
+    if (roles != std::vector<std::string>{"broker", "controller"}) {
+        return fail(ErrorCode::invalid_config,
+                    "process.roles: only \"broker,controller\" in one process is supported yet");
+    }
+    const auto voters = settings.list("controller.quorum.voters");
+    if (voters.size() > 1) {
+        return fail(ErrorCode::invalid_config,
+                    "controller.quorum.voters: several voters are not supported yet");
+    }
+    if (voters.size() == 1 && !voters[0].starts_with(fmt::format("{}@", id.value()))) {
+        return fail(ErrorCode::invalid_config,
+                    fmt::format("controller.quorum.voters is {}, which is not this node ({})",
+                                voters[0], id.value()));
+    }
+    return {};
+}
+
+Result<broker::NodeFacts> facts_of(const BrokerParts& parts) {
+    broker::NodeFacts facts;
+    facts.settings = parts.settings;
+    const bool old_name = !parts.settings.is_set("node.id") && parts.settings.is_set("broker.id");
+    facts.id =
+        BrokerId{static_cast<int32_t>(parts.settings.number(old_name ? "broker.id" : "node.id"))};
+    facts.shard_count = static_cast<uint32_t>(parts.shards.size());
+    facts.faults = parts.faults;
+    TRY_STATUS(check_roles(facts.settings, facts.id));
+    TRY(facts.listeners, broker::client_listeners(facts.settings));
+    const auto advertised = facts.settings.find("advertised.listeners");
+    facts.auto_advertise = !advertised || advertised->empty();
+    return facts;
+}
+
+storage::StorageSettings storage_of(const broker::NodeFacts& facts) {
+    storage::StorageSettings storage;
+    storage.faults = facts.faults;
+    const int64_t memory = facts.settings.number("ottla.memory.bytes");
+    if (memory > 0) {
+        // A quarter of the budget is hot tail, shared by the shards; never less than two chunks.
+        const auto share = static_cast<size_t>(memory) / 4 / facts.shard_count;
+        storage.chunk_budget_bytes = std::max(share, 2 * storage.chunk_bytes);
+    }
+    return storage;
+}
+
+class WholeBroker final : public Broker {
+public:
+    WholeBroker(broker::NodeFacts facts, BrokerParts parts)
+        : facts_(std::move(facts)), ports_(std::move(parts.shards)), log_(parts.log) {
+        for (const Ports& ports : ports_) {
+            shards_.push_back(
+                std::make_unique<broker::Shard>(ports, facts_, log_, storage_of(facts_)));
+            pointers_.push_back(shards_.back().get());
+        }
+        node_ = std::make_unique<broker::Node>(facts_, pointers_, ports_[0], log_);
+        server_ = std::make_unique<server::Server>(pointers_);
+    }
+
+    Task<Status> start() override {
+        CO_TRY_STATUS(co_await node_->open(storage_of(facts_)));
+        CO_TRY(bound_, co_await server_->listen(facts_.listeners));
+        CO_TRY(std::vector<broker::AdvertisedListener> advertised, advertise());
+        CO_TRY_STATUS(co_await node_->join(std::move(advertised)));
+        co_await server_->serve();
+        for (const server::BoundListener& listener : bound_) {
+            log_.write(LogLevel::info, fmt::format("serving {} on {}", listener.name,
+                                                   to_string(listener.endpoint)));
+        }
+        co_return Status();
+    }
+
+    Task<> stop() override {
+        co_await server_->stop();
+        co_await node_->leave();
+    }
+
+    Task<Error> failed() override { co_return co_await node_->failed(); }
+
+    BrokerId id() const override { return facts_.id; }
+
+    std::optional<Endpoint> endpoint(std::string_view listener) const override {
+        for (const server::BoundListener& bound : bound_) {
+            if (listener.empty() || bound.name == listener) return bound.endpoint;
+        }
+        return std::nullopt;
+    }
+
+private:
+    /// What the metadata says of this broker: advertised.listeners, else where it listens.
+    Result<std::vector<broker::AdvertisedListener>> advertise() const {
+        std::vector<broker::AdvertisedListener> advertised;
+        if (facts_.auto_advertise) {
+            for (const server::BoundListener& bound : bound_) {
+                const std::string& host = bound.endpoint.host;
+                const bool everywhere = host.empty() || host == "0.0.0.0" || host == "::";
+                advertised.push_back(
+                    {bound.name, {everywhere ? "localhost" : host, bound.endpoint.port}});
+            }
+            return advertised;
+        }
+        TRY(const auto wanted,
+            broker::parse_listeners(*facts_.settings.find("advertised.listeners")));
+        for (const broker::ListenerConfig& one : wanted) {
+            if (!endpoint(one.name)) {
+                return fail(ErrorCode::invalid_config,
+                            fmt::format("advertised.listeners: {} is not in listeners", one.name));
+            }
+            advertised.push_back({one.name, {one.host, one.port}});
+        }
+        return advertised;
+    }
+
+    broker::NodeFacts facts_;
+    std::vector<Ports> ports_;
+    Logger& log_;
+    std::vector<std::unique_ptr<broker::Shard>> shards_;
+    std::vector<broker::Shard*> pointers_;
+    std::unique_ptr<broker::Node> node_;
+    std::unique_ptr<server::Server> server_;
+    std::vector<server::BoundListener> bound_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Broker>> make_broker(BrokerParts parts) {
+    CHECK(!parts.shards.empty(), "a broker has at least one shard");
+    TRY(broker::NodeFacts facts, facts_of(parts));
+    return std::make_unique<WholeBroker>(std::move(facts), std::move(parts));
+}
+
+}  // namespace ottla
