@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Coroutine frames from per-thread free lists: 64-byte classes up to 2 KiB, at most kKept of a class.
-// A frame freed on another thread than it came from just joins that thread's list (plain heap memory
-// either way). Off under sanitizers, so that a use after free of a frame is seen. The one thread_local
-// of the code base (DESIGN 4).
+// Coroutine frames from per-thread free lists: 64-byte classes up to 2 KiB, at most kKept of a
+// class. A frame freed on another thread than it came from just joins that thread's list (plain
+// heap memory either way). Off under sanitizers, so that a use after free of a frame is seen. The
+// one thread_local of the code base (DESIGN 4).
 #include <array>
 #include <cstdlib>
 #include <new>
@@ -32,7 +32,9 @@ class FramePool {
 public:
     ~FramePool() {
         for (FreeList& list : lists_) {
-            while (list.head != nullptr) ::operator delete(std::exchange(list.head, list.head->next));
+            while (list.head != nullptr) {
+                ::operator delete(std::exchange(list.head, list.head->next));
+            }
         }
     }
     void* take(size_t size_class) {

@@ -9,9 +9,13 @@
 
 namespace ottla {
 
-Metrics::Entry& Metrics::add(std::string name, std::string help, std::string labels, bool is_counter) {
+Metrics::Entry& Metrics::add(std::string name,
+                             std::string help,
+                             std::string labels,
+                             bool is_counter) {
     for (const Entry& known : entries_) {
-        CHECK(known.name != name || known.labels != labels, "a metric is registered once per shard");
+        CHECK(known.name != name || known.labels != labels,
+              "a metric is registered once per shard");
     }
     Entry& entry = entries_.emplace_back();
     entry.name = std::move(name);

@@ -166,7 +166,8 @@ Status PosixFileSystem::open(FileSystemOp& op) {
     struct stat about {};
     if (::fstat(opened.get(), &about) != 0) return failure("status", op.path);
     if (S_ISDIR(about.st_mode)) return std::unexpected(file_error("open", op.path, EISDIR));
-    // Set afterwards: open(O_CREAT | O_DIRECT) creates the file even where it then refuses O_DIRECT.
+    // Set afterwards: open(O_CREAT | O_DIRECT) creates the file even where it then refuses
+    // O_DIRECT.
     const bool direct = options.direct && ::fcntl(opened.get(), F_SETFL, O_DIRECT) == 0;
     IoQueue& lane = options.lane == IoLane::journal ? threads_.journal(directory_of(op.path))
                                                     : threads_.bulk();

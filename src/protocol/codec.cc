@@ -185,15 +185,14 @@ size_t least_size(const Layout& layout, int16_t version, Lengths lengths) {
     size_t size = compact ? 1 : 0;
     for (const FieldLayout& field : layout.fields) {
         if (!field.versions.contains(version)) continue;
-        if (field.shape == Shape::array || field.shape == Shape::optional_array) {
+        if (field.shape == Shape::array || field.shape == Shape::optional_array ||
+            field.kind == Kind::bytes || field.kind == Kind::gathered) {
             size += compact ? 1 : 4;
         } else if (field.kind == Kind::structure) {
             size +=
                 field.shape == Shape::optional ? 1 : least_size(*field.structure, version, lengths);
         } else if (field.kind == Kind::string) {
             size += compact && !field.classic ? 1 : 2;
-        } else if (field.kind == Kind::bytes || field.kind == Kind::gathered) {
-            size += compact ? 1 : 4;
         } else {
             size += visit_kind(field.kind, []<class T>() { return sizeof(T); });
         }
@@ -204,7 +203,10 @@ size_t least_size(const Layout& layout, int16_t version, Lengths lengths) {
 class Decoder {
 public:
     Decoder(Reader& in, int16_t version, Lengths lengths)
-        : in_(in), version_(version), lengths_(lengths) {}
+        : in_(in),
+          version_(version),
+          lengths_(lengths),
+          budget_(kDecodedFloor + kDecodedPerByte * in.remaining()) {}
 
     void structure(const Layout& layout, void* message) {
         for (const FieldLayout& field : layout.fields) {
@@ -312,6 +314,7 @@ private:
                 count * least_size(layout, version_, lengths_) > in_.remaining()) {
                 return in_.fail("an array has more elements than the bytes left can hold");
             }
+            if (!charge(count * layout.size)) return;
             field.ops->reserve(vector, std::min(count, kMaxInitialReserve));
             for (size_t i = 0; i < count && in_.ok(); ++i) {
                 structure(layout, field.ops->append(vector));
@@ -320,12 +323,22 @@ private:
         }
         visit_kind(field.kind, [&]<class T>() {
             if constexpr (kMayRepeat<T>) {
+                if (!charge(count * sizeof(T))) return;
                 auto& all = member<std::vector<T>>(vector);
                 all.clear();
                 all.reserve(std::min(count, kMaxInitialReserve));
                 for (size_t i = 0; i < count && in_.ok(); ++i) value(all.emplace_back(), lengths);
             }
         });
+    }
+
+    bool charge(size_t bytes) {
+        if (bytes > budget_) {
+            in_.fail("the arrays take more memory than a message of this size may");
+            return false;
+        }
+        budget_ -= bytes;
+        return true;
     }
 
     void tags(const Layout& layout, void* message) {
@@ -350,11 +363,8 @@ private:
     Reader& in_;
     int16_t version_;
     Lengths lengths_;
+    size_t budget_;  // bytes of array elements that may still be made
 };
-
-}  // namespace
-
-namespace {
 
 bool all_default(const Layout& layout, const void* message) {
     auto plain = [&](const FieldLayout& field) { return is_default(field, place(field, message)); };

@@ -11,9 +11,10 @@
 //                  keeps its classic length in header 2, and ApiVersions always answers in header
 //                  0.
 //   *_frame        a whole frame with its prefix, payloads spliced in.
-// Invariants: a frame is at most `max_frame_bytes`; memory for one grows with what has arrived
-// beyond 1 MiB, so a claimed length alone costs nothing. After an error the reader stays failed:
-// the connection is to be closed without an answer. pure
+// Invariants: a frame is at most `max_frame_bytes`; beyond 1 MiB memory grows with what has
+// arrived, so a claimed length alone costs nothing. After an error the reader stays failed: the
+// connection is to be closed without an answer.
+// pure
 #pragma once
 
 #include <array>

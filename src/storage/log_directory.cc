@@ -70,6 +70,7 @@ Task<Result<std::unique_ptr<LogDirectory>>> LogDirectory::open(Ports ports,
     if (!made && made.error().code != ErrorCode::already_exists) {
         co_return std::unexpected(made.error());
     }
+    if (made) CO_TRY_STATUS(co_await ports.files.sync_directory(parent_path(path)));
     std::unique_ptr<LogDirectory> directory(new LogDirectory(ports, std::move(path), settings));
     auto lock = co_await ports.files.lock(directory->file(kLockFile));
     if (!lock && lock.error().code == ErrorCode::locked) {

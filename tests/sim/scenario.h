@@ -35,5 +35,6 @@ struct Scenario {
 std::span<const Scenario> scenarios();
 
 ScenarioOutcome run_echo_scenario(const ScenarioOptions& options);
+ScenarioOutcome run_storage_scenario(const ScenarioOptions& options);
 
 }  // namespace ottla::sim

@@ -4,6 +4,7 @@
 
 #include <array>
 
+#include "tests/sim/bugs.h"
 #include "tests/sim/echo_world.h"
 #include "tests/sim/scenario.h"
 
@@ -46,6 +47,10 @@ std::span<const Scenario> scenarios() {
                  .about = "the simulator's own echo server under every fault",
                  .run = run_echo_scenario,
                  .bugs = {}},
+        Scenario{.name = "storage",
+                 .about = "random work on the logs of one directory, on a disk that fails",
+                 .run = run_storage_scenario,
+                 .bugs = kBugNames},
     };
     return kScenarios;
 }

@@ -134,6 +134,8 @@ def parse_field(text):
     if match["null"]:
         field.nullable = null_versions or field.versions
         field.default = field.default or "null"
+        if field.default not in ("null", "empty"):
+            raise SchemaError(f"what may be null is null or empty by default: {text}")
     elif null_versions:
         raise SchemaError(f"`null` needs a type with `?`: {text}")
     return field

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// The planted bugs (ottla/test_faults.h) by the names that --bug takes.
+// pure
+#pragma once
+
+#include <array>
+#include <string_view>
+
+#include "ottla/check.h"
+#include "ottla/test_faults.h"
+
+namespace ottla::sim {
+
+inline constexpr std::array kBugNames = {
+    "acknowledge-before-durable", "forget-last-journal-group",    "replay-recycled-block",
+    "accept-out-of-sequence",     "late-flush-undoes-truncation",
+};
+
+inline void set_bug(TestFaults& faults, std::string_view name) {
+    if (name.empty()) return;
+    faults.acknowledge_before_durable = name == kBugNames[0];
+    faults.forget_last_journal_group = name == kBugNames[1];
+    faults.replay_recycled_block = name == kBugNames[2];
+    faults.accept_out_of_sequence = name == kBugNames[3];
+    faults.late_flush_undoes_truncation = name == kBugNames[4];
+}
+
+}  // namespace ottla::sim
