@@ -202,7 +202,7 @@ void MetadataDelta::put_topic(Topic topic) {
 }
 
 Status MetadataDelta::replay_one(const protocol::TopicRecord& record) {
-    if (after_.topics.contains(record.name)) {
+    if (after_.topics.contains(record.name) || after_.topics_by_id.contains(record.topic_id)) {
         return contradiction(fmt::format("topic '{}' is created twice", record.name));
     }
     put_topic({record.name, record.topic_id, {}});

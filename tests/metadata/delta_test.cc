@@ -241,6 +241,7 @@ TEST(MetadataDelta, RefusesRecordsThatContradictTheImage) {
         return !status && status.error().code == ErrorCode::corrupt;
     };
     EXPECT_TRUE(refuses(TopicRecord{"t", make_uuid(8, 8)}));
+    EXPECT_TRUE(refuses(TopicRecord{"new", kTopic}));
     EXPECT_TRUE(refuses(partition_record(make_uuid(8, 8), 0)));
     EXPECT_TRUE(refuses(leader_change(7, 1)));
     EXPECT_TRUE(refuses(RemoveTopicRecord{make_uuid(8, 8)}));

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "raft/metadata_log.h"
+
+#include <gtest/gtest.h>
+
+#include "records/control.h"
+#include "storage/atomic_file.h"
+#include "tests/sim/machine.h"
+
+namespace ottla::raft {
+namespace {
+
+const std::string kDirectory = "/data/__cluster_metadata-0";
+const std::string kSegment = kDirectory + "/00000000000000000000.log";
+
+class MetadataLogTest : public testing::Test {
+protected:
+    void SetUp() override {
+        bench.disk().prepare_directory("/data");
+        ASSERT_TRUE(bench.run(bench.files().make_directory(kDirectory)));
+    }
+    Result<std::unique_ptr<MetadataLog>> open() {
+        return bench.run(MetadataLog::open(bench.process.ports(0), kDirectory, limits));
+    }
+    std::unique_ptr<MetadataLog> opened() {
+        auto log = open();
+        EXPECT_TRUE(log) << log.error().detail;
+        return *std::move(log);
+    }
+    static Buffer batch(Offset base, int32_t epoch, size_t records = 1) {
+        std::vector<VersionedRecord> all(records, {protocol::NoOpRecord{}, 0});
+        return encode_batch(base, LeaderEpoch{epoch}, WallTime{1000}, all);
+    }
+    void append(MetadataLog& log, int32_t epoch, size_t records = 1) {
+        ASSERT_TRUE(bench.run(log.append({batch(log.end(), epoch, records)})));
+    }
+    Buffer segment() {
+        auto bytes = bench.run(storage::read_file(bench.files(), kSegment, 1 << 20));
+        EXPECT_TRUE(bytes);
+        return *bytes;
+    }
+    void overwrite(Buffer content) {
+        ASSERT_TRUE(bench.run(storage::write_file(bench.files(), kSegment, content, true)));
+    }
+    /// The segment with one bit of its byte `at` flipped.
+    void damage(size_t at) {
+        const Buffer bytes = segment();
+        BlockRef block = make_block(bytes.size());
+        std::memcpy(block->data(), bytes.data(), bytes.size());
+        block->data()[at] ^= std::byte{1};
+        overwrite(Buffer{block, 0, bytes.size()});
+    }
+
+    sim::Bench bench{5};
+    storage::SegmentLimits limits;
+};
+
+TEST_F(MetadataLogTest, GivesBackWhatWasAppended) {
+    auto log = opened();
+    append(*log, 1, 3);
+    append(*log, 1, 2);
+    append(*log, 2);
+    log = opened();
+    EXPECT_EQ(log->end(), Offset{6});
+    EXPECT_EQ(log->last_epoch(), LeaderEpoch{2});
+    const auto all = bench.run(log->read(Offset{0}, 1 << 20));
+    ASSERT_TRUE(all);
+    EXPECT_EQ(all->size(), 3U);
+    const auto some = bench.run(log->read(Offset{4}, 1));  // inside the second batch
+    ASSERT_TRUE(some);
+    EXPECT_EQ(BatchView{some->front().span()}.base_offset(), Offset{3});
+    EXPECT_TRUE(bench.run(log->read(Offset{6}, 1 << 20))->empty());
+    const auto epochs = bench.run(
+        storage::read_file(bench.files(), kDirectory + "/leader-epoch-checkpoint", 1000));
+    EXPECT_EQ(epochs->text(), "0\n2\n1 0\n2 5\n");
+}
+
+TEST_F(MetadataLogTest, ATornTailIsCut) {
+    auto log = opened();
+    append(*log, 1);
+    append(*log, 1, 50);
+    const Buffer bytes = segment();
+    overwrite(bytes.slice(0, bytes.size() - 7));
+    log = opened();
+    EXPECT_EQ(log->end(), Offset{1});
+    EXPECT_EQ(segment().size(), batch(Offset{0}, 1).size());
+    append(*log, 2);
+    EXPECT_EQ(opened()->end(), Offset{2});
+}
+
+TEST_F(MetadataLogTest, ZerosBehindTheEndAreATornTail) {
+    auto log = opened();
+    append(*log, 1);
+    const Buffer bytes = segment();
+    BlockRef block = make_block(bytes.size() + 4096);
+    std::memset(block->data(), 0, bytes.size() + 4096);
+    std::memcpy(block->data(), bytes.data(), bytes.size());
+    overwrite(Buffer{block, 0, bytes.size() + 4096});
+    EXPECT_EQ(opened()->end(), Offset{1});
+}
+
+TEST_F(MetadataLogTest, DamageBeforeALaterEpochIsNotCut) {
+    auto log = opened();
+    append(*log, 1);
+    const size_t second = segment().size();
+    append(*log, 1);
+    append(*log, 2);  // A leader of epoch 2 had everything before it on the disk.
+    damage(second + 30);
+    const auto refused = open();
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, ErrorCode::corrupt);
+    EXPECT_NE(refused.error().detail.find(kSegment), std::string::npos) << refused.error().detail;
+}
+
+TEST_F(MetadataLogTest, DamageInAClosedSegmentIsNotCut) {
+    limits.segment_bytes = 100;
+    auto log = opened();
+    append(*log, 1);
+    append(*log, 1);
+    damage(40);
+    EXPECT_EQ(open().error().code, ErrorCode::corrupt);
+}
+
+TEST_F(MetadataLogTest, AGapIsRefused) {
+    overwrite(batch(Offset{0}, 1));
+    const Buffer first = segment();
+    Chain both(first);
+    both.append(batch(Offset{5}, 1));
+    overwrite(both.flatten());
+    EXPECT_EQ(open().error().code, ErrorCode::corrupt);
+}
+
+TEST_F(MetadataLogTest, ALogWithoutItsBeginningIsRefused) {
+    const std::string late = kDirectory + "/00000000000000000010.log";
+    ASSERT_TRUE(bench.run(storage::write_file(bench.files(), late, batch(Offset{10}, 1), true)));
+    EXPECT_EQ(open().error().code, ErrorCode::corrupt);
+}
+
+TEST_F(MetadataLogTest, BeginsBehindItsSnapshot) {
+    SnapshotWriting content;
+    content.id = {Offset{10}, LeaderEpoch{3}};
+    content.records = {{protocol::TopicRecord{"t", kMetadataTopicId}, 0}};
+    const std::string path = kDirectory + "/" + snapshot_file_name(content.id);
+    ASSERT_TRUE(bench.run(
+        storage::write_file(bench.files(), path, encode_snapshot(content), true)));
+    const auto log = opened();
+    EXPECT_EQ(log->end(), Offset{10});
+    EXPECT_EQ(log->last_epoch(), LeaderEpoch{3});
+    EXPECT_EQ(log->snapshot().records.size(), 1U);
+}
+
+TEST_F(MetadataLogTest, VotersOfTheLogWinOverThoseOfTheSnapshot) {
+    const auto voters_of = [](int32_t id) {
+        Voter voter;
+        voter.key.id = BrokerId{id};
+        return VoterSet{{voter}};
+    };
+    SnapshotWriting content;
+    content.kraft_version = 1;
+    content.voters = voters_of(1);
+    const std::string path = kDirectory + "/" + snapshot_file_name(content.id);
+    ASSERT_TRUE(bench.run(
+        storage::write_file(bench.files(), path, encode_snapshot(content), true)));
+    auto log = opened();
+    EXPECT_FALSE(log->voters_in_log());
+    EXPECT_EQ(log->quorum().voters, voters_of(1));
+    const Buffer value = encode_voters(voters_of(2));
+    const ControlRecord record{ControlType::kraft_voters, value.span()};
+    ASSERT_TRUE(bench.run(log->append(
+        {build_control_batch({WallTime{1}, Offset{0}, LeaderEpoch{1}}, {&record, 1})})));
+    log = opened();
+    EXPECT_TRUE(log->voters_in_log());
+    EXPECT_EQ(log->quorum().voters, voters_of(2));
+}
+
+TEST_F(MetadataLogTest, ADamagedQuorumStateIsNamed) {
+    opened();
+    const std::string path = kDirectory + "/quorum-state";
+    ASSERT_TRUE(bench.run(
+        storage::write_file(bench.files(), path, Buffer::copy_of("{"), true)));
+    const auto refused = open();
+    ASSERT_FALSE(refused);
+    EXPECT_NE(refused.error().detail.find(path), std::string::npos);
+}
+
+}  // namespace
+}  // namespace ottla::raft
