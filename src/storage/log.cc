@@ -268,8 +268,7 @@ Result<AppendResult> Log::append(const AppendRequest& request) {
         }
     }
     Journal& journal = log.home.journal();
-    if (!journal.fits(sent.size())) {
-        log.home.note_pressure();
+    if (!log.home.admits(sent.size())) {
         return fail(ErrorCode::would_block, "the journal has no room");
     }
     const Offset last = base + sent.last_offset_delta();

@@ -58,6 +58,16 @@ bool ShardDirectory::is_pressed() const {
            journal_.live_bytes() * 4 > settings_.journal_limit_bytes * 3;
 }
 
+bool ShardDirectory::admits(size_t bytes) {
+    refused_bytes_ = std::max(refused_bytes_, bytes);
+    if (!journal_.fits(refused_bytes_)) {
+        note_pressure();
+        return false;
+    }
+    refused_bytes_ = 0;
+    return true;
+}
+
 void ShardDirectory::note_pressure() {
     pressed_ = true;
     work_.notify_all();
@@ -70,6 +80,7 @@ Task<> ShardDirectory::wait_for_room() {
         const Status woken = co_await room_.wait();
         if (!woken) co_return;
     }
+    refused_bytes_ = 0;
 }
 
 // The journal's news.

@@ -50,7 +50,10 @@ public:
     void add(LogParts& log);
     void remove(LogParts& log);
 
-    [[nodiscard]] bool has_room() { return error_ || journal_.fits(0); }
+    /// May a batch of `bytes` be appended? If not it is what the next waiter waits for, and no smaller
+    /// one overtakes it.
+    [[nodiscard]] bool admits(size_t bytes);
+    [[nodiscard]] bool has_room() { return error_ || journal_.fits(refused_bytes_); }
     Task<> wait_for_room();
     /// An append found no room: flush and checkpoint now.
     void note_pressure();
@@ -93,6 +96,7 @@ private:
     std::vector<uint64_t> dirty_;
     std::optional<Error> error_;
     bool pressed_ = false;
+    size_t refused_bytes_ = 0;
     bool appended_since_tick_ = false;
     Event work_;
     Event room_;

@@ -66,8 +66,7 @@ Task<> append_story(StoreBench& bench, Story& story) {
     for (int round = 0; round < 4; ++round) {
         co_await script.append(log, 3);
         co_await script.wait(log);
-        static_cast<void>(
-            co_await bench.ports().runtime.sleep_for(std::chrono::milliseconds(30)));
+        static_cast<void>(co_await bench.ports().runtime.sleep_for(std::chrono::milliseconds(30)));
     }
     story.done = true;
 }
@@ -142,8 +141,9 @@ void expect_recovered(StoreBench& bench, const Story& story, const std::string& 
                               story.appended.begin() + static_cast<ptrdiff_t>(story.acknowledged));
     const Values acknowledged_before(
         story.before_truncation.begin(),
-        story.before_truncation.begin() + static_cast<ptrdiff_t>(std::min(
-            story.acknowledged_before, story.before_truncation.size())));
+        story.before_truncation.begin() +
+            static_cast<ptrdiff_t>(
+                std::min(story.acknowledged_before, story.before_truncation.size())));
     const bool as_now = is_prefix(acknowledged, found) && is_prefix(found, story.appended);
     const bool as_before = !story.before_truncation.empty() &&
                            is_prefix(acknowledged_before, found) &&
@@ -200,9 +200,7 @@ TEST(PowerCut, AtAnyEventOfAppendsLosesNothingAcknowledged) {
 TEST(PowerCut, ThatLosesEverythingUnsyncedLosesNothingAcknowledged) {
     strike_everywhere(append_story, End::nothing_survives);
 }
-TEST(PowerCut, AtAnyEventOfRollsAndCheckpoints) {
-    strike_everywhere(roll_story, End::power_cut);
-}
+TEST(PowerCut, AtAnyEventOfRollsAndCheckpoints) { strike_everywhere(roll_story, End::power_cut); }
 TEST(PowerCut, AtAnyEventOfTruncations) { strike_everywhere(truncate_story, End::power_cut); }
 TEST(PowerCut, AtAnyEventOfADeletionAndRecreation) {
     strike_everywhere(delete_story, End::power_cut);
