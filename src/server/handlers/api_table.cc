@@ -16,6 +16,8 @@ constexpr ApiHandler kRows[] = {
     {ApiKey::list_offsets, 1, 11, 1, pipelined,
      handle<protocol::ListOffsetsRequest, handle_list_offsets>},
     {ApiKey::metadata, 0, 13, 0, pipelined, handle<protocol::MetadataRequest, handle_metadata>},
+    {ApiKey::find_coordinator, 0, 0, 0, pipelined,
+     handle<protocol::FindCoordinatorRequest, handle_find_coordinator>},
     {ApiKey::api_versions, 0, 5, 0, pipelined, serve_api_versions},
     {ApiKey::create_topics, 2, 7, 2, alone,
      handle<protocol::CreateTopicsRequest, handle_create_topics>},

@@ -11,6 +11,7 @@
 #include "protocol/describe_cluster.h"
 #include "protocol/describe_configs.h"
 #include "protocol/fetch.h"
+#include "protocol/find_coordinator.h"
 #include "protocol/init_producer_id.h"
 #include "protocol/list_offsets.h"
 #include "protocol/metadata.h"
@@ -48,6 +49,9 @@ Task<protocol::DeleteTopicsResponse> handle_delete_topics(Context context,
 // producer_ids.cc
 Task<protocol::InitProducerIdResponse> handle_init_producer_id(
     Context context, protocol::InitProducerIdRequest request);
+// coordinators.cc
+Task<protocol::FindCoordinatorResponse> handle_find_coordinator(
+    Context context, protocol::FindCoordinatorRequest request);
 // configs.cc
 Task<protocol::DescribeConfigsResponse> handle_describe_configs(
     Context context, protocol::DescribeConfigsRequest request);
