@@ -41,6 +41,7 @@ public:
 };
 int run_session(const SessionOptions& options, Command& command);
 
+int start_command(Arguments arguments);
 int topic_command(Arguments arguments);
 int produce_command(Arguments arguments);
 int consume_command(Arguments arguments);

@@ -17,9 +17,11 @@ struct Verb {
 };
 
 constexpr std::array kVerbs = {
+    Verb{"start"sv, ottla::app::start_command, "[FILE] [--override key=value]...: run a broker"sv},
     Verb{"topic"sv, ottla::app::topic_command, "create|list|describe|delete"sv},
     Verb{"produce"sv, ottla::app::produce_command, "TOPIC: records from lines of standard input"sv},
     Verb{"consume"sv, ottla::app::consume_command, "TOPIC [--from-beginning] [--max-messages N]"sv},
+    Verb{"storage"sv, ottla::app::storage_command, "close DIR...: end an unclean stop offline"sv},
     Verb{"inspect"sv, ottla::app::inspect_command, "message: decode and encode messages"sv},
     Verb{"config"sv, ottla::app::config_command, "document: every setting, as docs/CONFIG.md"sv},
 };
