@@ -23,8 +23,8 @@ class Writer(threading.Thread):
 
     def run(self):
         in_flight = []
+        wire = Wire(self.port)
         try:
-            wire = Wire(self.port)
             while True:
                 while len(in_flight) < self.depth:
                     values = [b"%d-%d" % (self.number, i) for i in range(1 + self.number % 7)]
@@ -42,6 +42,7 @@ class Writer(threading.Thread):
         except (OSError, ConnectionError):
             pass
         finally:
+            wire.close()
             self.enough.set()
 
 

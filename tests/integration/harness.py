@@ -13,7 +13,7 @@ import tempfile
 import threading
 
 OTTLA = os.environ["OTTLA"]
-READY = re.compile(r"serving on .*")
+READY = re.compile(r"is ready, serving on")
 START_LIMIT_SECONDS = 60
 STOP_LIMIT_SECONDS = 60
 
@@ -74,14 +74,17 @@ class Broker:
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
         code = self.process.wait(STOP_LIMIT_SECONDS)
-        self.reader.join()
-        self.process = None
+        self._forget()
         assert code == 0, f"the broker ended with {code}:\n" + "".join(self.lines[-40:])
 
     def kill(self):
         self.process.kill()
         self.process.wait()
+        self._forget()
+
+    def _forget(self):
         self.reader.join()
+        self.process.stdout.close()
         self.process = None
 
     def restart(self, how):

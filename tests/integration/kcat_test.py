@@ -11,7 +11,7 @@ LINES = "".join(f"key-{i}:value {i} {'x' * (i % 90)}\n" for i in range(RECORDS))
 
 
 def write(broker, topic, codec):
-    run("kcat", "-P", "-b", broker.address, "-t", topic, "-K:", "-z", codec, "-X", "acks=all", stdin=LINES)
+    run("kcat", "-P", "-b", broker.address, "-t", topic, "-K:", "-z", codec, "-X", "acks=all", "-X", "linger.ms=50", stdin=LINES)
 
 
 def read(broker, topic):
@@ -37,7 +37,8 @@ class Kcat(unittest.TestCase):
             broker.stop()
             for codec in self.codecs:
                 stored = batches(os.path.join(broker.data, f"t-{codec}-0"))
-                self.assertEqual({name for _, _, name, _, _ in stored}, {codec})
+                # librdkafka sends a batch of a record or two plain when compressing would not make it smaller.
+                self.assertEqual({name for _, _, name, _, count in stored if count > 10}, {codec})
                 self.assertEqual(sum(count for *_, count in stored), RECORDS)
 
     def test_an_idempotent_producer_and_several_partitions(self):

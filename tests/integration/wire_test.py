@@ -18,23 +18,26 @@ class RawBytes(unittest.TestCase):
     def tearDownClass(cls):
         cls.broker.__exit__(None)
 
-    def still_serves(self):
+    def connect(self):
         wire = Wire(self.broker.port)
+        self.addCleanup(wire.close)
+        return wire
+
+    def still_serves(self):
+        wire = self.connect()
         wire.send(18, 0, b"")
         _, body = wire.receive()
         self.assertEqual(struct.unpack_from(">h", body)[0], 0)
-        wire.close()
 
     def closes_on(self, raw):
-        wire = Wire(self.broker.port)
+        wire = self.connect()
         wire.socket.sendall(raw)
         self.assertTrue(wire.is_closed_by_peer())
-        wire.close()
         self.still_serves()
 
     def test_an_unknown_version_of_api_versions_is_answered_in_version_0_with_its_own_range(self):
-        wire = Wire(self.broker.port)
-        correlation = wire.send(18, 77, b"\xff" * 40)
+        wire = self.connect()
+        correlation = wire.send(18, 77, b"\0" + b"\xff" * 40)  # header 2 ends with no tags
         answered, body = wire.receive()
         self.assertEqual(answered, correlation)
         error, count, key, low, high = struct.unpack(">hihhh", body[:12])
@@ -42,7 +45,7 @@ class RawBytes(unittest.TestCase):
         self.assertGreaterEqual(high, 4)
 
     def test_produce_is_advertised_from_0_so_that_old_librdkafka_compresses(self):
-        wire = Wire(self.broker.port)
+        wire = self.connect()
         wire.send(18, 0, b"")
         _, body = wire.receive()
         count = struct.unpack_from(">i", body, 2)[0]
@@ -61,7 +64,7 @@ class RawBytes(unittest.TestCase):
         self.closes_on(struct.pack(">i", 64) + os.urandom(64))
 
     def test_pipelined_requests_are_answered_in_order_and_torn_frames_are_put_together(self):
-        wire = Wire(self.broker.port)
+        wire = self.connect()
         sent = [wire.send(18, 0, b"") for _ in range(200)]
         self.assertEqual([wire.receive()[0] for _ in sent], sent)
         frame = struct.pack(">hhi", 18, 0, 4711) + struct.pack(">h", -1)
@@ -71,7 +74,7 @@ class RawBytes(unittest.TestCase):
 
     def test_acks_0_is_never_answered_and_its_error_closes_the_connection(self):
         run("kcat", "-P", "-b", self.broker.address, "-t", "quiet", stdin=b"first\n")
-        wire = Wire(self.broker.port)
+        wire = self.connect()
         wire.send_produce("quiet", batch([b"second"]), acks=0)
         correlation = wire.send(18, 0, b"")
         self.assertEqual(wire.receive()[0], correlation)
@@ -82,7 +85,7 @@ class RawBytes(unittest.TestCase):
 
     def test_damaged_batches_are_refused_by_code_and_lose_nothing(self):
         run("kcat", "-P", "-b", self.broker.address, "-t", "damage", stdin=b"good\n")
-        wire = Wire(self.broker.port)
+        wire = self.connect()
         whole = batch([b"value"])
         flipped = whole[:-3] + bytes([whole[-3] ^ 1]) + whole[-2:]
         self.assertEqual(wire.produce("damage", flipped)[0], 2)  # CORRUPT_MESSAGE
