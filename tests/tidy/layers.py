@@ -39,7 +39,7 @@ EXTRA = {
 THIRD_PARTY = {
     "boost/": ("src/io/", "tests/io/", "bench/"),
     "openssl/": ("src/io/", "src/security/"),
-    "spdlog/": ("src/base/log", "src/io/log"),
+    "spdlog/": ("src/app/console_log",),
     "yaml-cpp/": ("src/app/yaml"),
     "zstd": ("src/records/codec", "tests/records/"),
     "lz4": ("src/records/codec", "tests/records/"),
