@@ -92,4 +92,17 @@ tagged field; `?` may be null; `[T]` is an array. A message from its first flexi
 ends every structure with a tag section (KIP-482). Names are Kafka's in snake_case; JSON prints them in camelCase.
 The table lists what the codec speaks; what a broker advertises is in its ApiVersions answer. Produce 0-2 are
 advertised and refused, because old librdkafka reads compression support out of that range (KAFKA-18659).
+
+Limits, before anything is allocated: a string has at most 32,767 bytes, an array at most 1,000,000 elements and never
+more than the bytes left can hold, a tag section at most 10,000 tags; all array elements of a message together take at
+most 1 MiB and 8 bytes per byte of it in memory. Unknown tags are skipped and dropped. A tag's size must be its
+value's. A null that a version cannot express is written as empty. Bytes behind the last field of a request are
+ignored by the server, as Kafka does, and an error for `ottla inspect message`.
+
+`ottla inspect message` prints a body's fields as Kafka's own JSON converters do: identifiers in URL-safe base64,
+bytes in base64, tagged fields only when they are not default. (Record payloads, which Kafka leaves out, are shown.)
+
+Proof: `tests/golden` holds what Kafka's released classes wrote for every version of every message here, filled, with
+nulls and with defaults; decoding and encoding must give the same bytes. A new Kafka means: change the `.msg` files,
+raise the version in `tests/golden/pom.xml`, run `tests/golden/capture.sh`, and let the tests disagree.
 """
