@@ -3,16 +3,12 @@
 
 #include <fmt/format.h>
 
-#include "base/uuid.h"
-#include "raft/snapshot.h"
+#include "metadata/delta.h"
 #include "storage/atomic_file.h"
-#include "storage/file_names.h"
 
 namespace ottla::broker {
 
 namespace {
-
-constexpr std::string_view kMetadataLog = "__cluster_metadata-0";
 
 /// log.dirs, or log.dir, with the directory of the metadata log in front.
 std::vector<std::string> paths_of(const Settings& settings) {
@@ -25,6 +21,19 @@ std::vector<std::string> paths_of(const Settings& settings) {
     return paths;
 }
 
+/// Where this node's voter is reached. Nobody calls it yet; other tools read it.
+std::vector<raft::VoterEndpoint> controller_endpoints(const Settings& settings) {
+    std::vector<raft::VoterEndpoint> endpoints;
+    const auto names = settings.list("controller.listener.names");
+    const auto listeners = parse_listeners(settings.text("listeners"));
+    for (const ListenerConfig& one : listeners.value_or(std::vector<ListenerConfig>{})) {
+        if (std::ranges::find(names, one.name) == names.end()) continue;
+        endpoints.push_back({one.name, one.host.empty() ? "localhost" : one.host, one.port});
+    }
+    if (endpoints.empty()) endpoints.push_back({"CONTROLLER", "localhost", 9093});
+    return endpoints;
+}
+
 }  // namespace
 
 Task<Result<std::unique_ptr<LogDirectories>>> LogDirectories::open(
@@ -33,8 +42,7 @@ Task<Result<std::unique_ptr<LogDirectories>>> LogDirectories::open(
     const std::vector<std::string> paths = paths_of(facts.settings);
     if (paths.empty()) co_return fail(ErrorCode::invalid_config, "log.dirs names no directory");
     for (const std::string& path : paths) CO_TRY_STATUS(co_await all->open_one(path, storage));
-    CO_TRY_STATUS(co_await all->format_new());
-    CO_TRY_STATUS(all->check_identity());
+    CO_TRY_STATUS(co_await all->format());
     co_return all;
 }
 
@@ -63,109 +71,32 @@ Task<Status> LogDirectories::make_parents(std::string path) {
     co_return co_await ports_.files.sync_directory(storage::parent_path(parent));
 }
 
-Uuid LogDirectories::fresh_uuid() {
-    const uint64_t high = ports_.runtime.random();
-    const uint64_t low = ports_.runtime.random();
-    return make_uuid(high, low);
+Task<Status> LogDirectories::format() {
+    raft::FormatOptions options;
+    options.metadata_dir = directories_.front()->path();
+    options.node = facts_.id;
+    options.configured_voters = facts_.settings.list("controller.quorum.voters").size();
+    options.controller_endpoints = controller_endpoints(facts_.settings);
+    protocol::FeatureLevelRecord level;
+    level.name = "metadata.version";
+    level.feature_level = metadata::kCurrentMetadataVersion;
+    options.features.push_back({level, 0});
+    std::vector<storage::LogDirectory*> directories;
+    for (const auto& directory : directories_) directories.push_back(directory.get());
+    auto formatting = raft::format_if_empty(ports_, std::move(directories), std::move(options));
+    CO_TRY(identity_, co_await std::move(formatting));
+    co_return check_nodes();
 }
 
-Task<Status> LogDirectories::format_new() {
-    storage::LogDirectory& metadata = *directories_.front();
+Status LogDirectories::check_nodes() const {
     for (const auto& directory : directories_) {
-        if (metadata.meta() || !directory->meta()) continue;
-        co_return fail(
-            ErrorCode::invalid_config,
-            fmt::format("{} is formatted, but {}, which should hold the metadata log, is not: "
-                        "is a disk missing, or was log.dirs reordered?",
-                        directory->path(), metadata.path()));
-    }
-    std::string cluster_id;
-    if (metadata.meta()) {
-        cluster_id = metadata.meta()->cluster_id;
-    } else {
-        cluster_id = to_string(fresh_uuid());
-    }
-    bool any_log = false;
-    for (const auto& directory : directories_) {
-        if (!directory->meta()) CO_TRY_STATUS(co_await format_one(*directory, cluster_id));
-        CO_TRY(const auto entries, co_await ports_.files.list(directory->path()));
-        for (const DirectoryEntry& entry : entries) {
-            any_log = any_log || (entry.is_directory && storage::parse_log_directory(entry.name));
-        }
-    }
-    if (!any_log) co_return co_await format_metadata_log();
-    const auto found = co_await ports_.files.status(metadata_log());
-    if (found) co_return co_await format_metadata_log();
-    co_return fail(
-        ErrorCode::corrupt,
-        fmt::format("{} is missing although there are partitions: is a disk missing, or was "
-                    "log.dirs reordered?",
-                    metadata_log()));
-}
-
-Task<Status> LogDirectories::format_one(storage::LogDirectory& directory, std::string cluster_id) {
-    if (!directory.is_empty()) {
-        co_return fail(
-            ErrorCode::invalid_config,
-            fmt::format("{} holds data but no meta.properties: whose is it?", directory.path()));
-    }
-    const Uuid id = fresh_uuid();
-    const storage::MetaProperties meta{cluster_id, facts_.id, id};
-    co_return co_await directory.format(meta);
-}
-
-/// The bootstrap checkpoint that names this node as the only voter, as `kafka-storage format
-/// --standalone` writes it. Nothing to do when the metadata log has a checkpoint or a segment
-/// already.
-Task<Status> LogDirectories::format_metadata_log() {
-    const std::string folder = metadata_log();
-    const Status made = co_await ports_.files.make_directory(folder);
-    if (!made && made.error().code != ErrorCode::already_exists) co_return made;
-    CO_TRY(const auto entries, co_await ports_.files.list(folder));
-    for (const DirectoryEntry& entry : entries) {
-        const std::string_view name = entry.name;
-        if (name.ends_with(".checkpoint") || name.ends_with(".log")) co_return Status();
-    }
-    raft::Voter self;
-    self.key = {facts_.id, metadata_directory_id()};
-    self.endpoints.push_back({"CONTROLLER", "localhost", 0});
-    raft::SnapshotWriting content;
-    content.now = ports_.runtime.wall_time();
-    content.kraft_version = raft::kMaxKraftVersion;
-    content.voters = raft::VoterSet{{self}};
-    const std::string path = fmt::format("{}/{}", folder, raft::snapshot_file_name(content.id));
-    CO_TRY_STATUS(
-        co_await storage::replace_file(ports_.files, path, raft::encode_snapshot(content)));
-    co_return co_await ports_.files.sync_directory(directories_.front()->path());
-}
-
-Status LogDirectories::check_identity() const {
-    for (const auto& directory : directories_) {
-        const storage::MetaProperties& meta = *directory->meta();
-        if (meta.cluster_id != cluster_id()) {
-            return fail(ErrorCode::inconsistent_cluster_id,
-                        fmt::format("{} belongs to cluster {}, {} to {}", directory->path(),
-                                    meta.cluster_id, directories_.front()->path(), cluster_id()));
-        }
-        if (meta.node_id != facts_.id) {
-            return fail(ErrorCode::invalid_config,
-                        fmt::format("{} belongs to node {}, but node.id is {}", directory->path(),
-                                    meta.node_id.value(), facts_.id.value()));
-        }
+        const BrokerId owner = directory->meta()->node_id;
+        if (owner == facts_.id) continue;
+        return fail(ErrorCode::invalid_config,
+                    fmt::format("{} belongs to node {}, but node.id is {}", directory->path(),
+                                owner.value(), facts_.id.value()));
     }
     return {};
-}
-
-const std::string& LogDirectories::cluster_id() const {
-    return directories_.front()->meta()->cluster_id;
-}
-
-std::string LogDirectories::metadata_log() const {
-    return fmt::format("{}/{}", directories_.front()->path(), kMetadataLog);
-}
-
-Uuid LogDirectories::metadata_directory_id() const {
-    return directories_.front()->meta()->directory_id;
 }
 
 std::vector<Uuid> LogDirectories::directory_ids() const {

@@ -73,7 +73,7 @@ Node::Node(NodeFacts& facts, std::span<Shard* const> shards, Ports ports, Logger
 
 Task<Status> Node::open(storage::StorageSettings storage) {
     CO_TRY(directories_, co_await LogDirectories::open(ports_, facts_, storage));
-    facts_.cluster_id = directories_->cluster_id();
+    facts_.cluster_id = directories_->identity().cluster_id;
     CO_TRY_STATUS(co_await directories_->recover_and_serve());
     partitions_.found(directories_->logs(), directories_->served());
     const auto served = directories_->served();
@@ -100,8 +100,9 @@ Task<Status> Node::lead_quorum() {
     controller::ControllerOptions options;
     options.cluster_id = facts_.cluster_id;
     options.settings = facts_.settings;
-    options.raft.directory = directories_->metadata_log();
-    options.raft.self = {facts_.id, directories_->metadata_directory_id()};
+    options.bootstrap = directories_->identity().bootstrap;
+    options.raft.directory = directories_->identity().metadata_log;
+    options.raft.self = {facts_.id, directories_->identity().directory_id};
     if (!facts_.settings.list("controller.quorum.voters").empty()) {
         raft::Voter self;
         self.key.id = facts_.id;

@@ -79,10 +79,6 @@ public:
         CO_TRY(std::vector<broker::AdvertisedListener> advertised, advertise());
         CO_TRY_STATUS(co_await node_->join(std::move(advertised)));
         co_await server_->serve();
-        for (const server::BoundListener& listener : bound_) {
-            log_.write(LogLevel::info, fmt::format("serving {} on {}", listener.name,
-                                                   to_string(listener.endpoint)));
-        }
         co_return Status();
     }
 

@@ -360,6 +360,95 @@ TEST_F(BrokerTest, GarbageClosesItsConnectionAndNobodyElses) {
     stop();
 }
 
+TEST_F(BrokerTest, TornFramesAreAnsweredOnceTheyAreWhole) {
+    ASSERT_TRUE(start());
+    auto raw = client();
+    const Uuid id = create_topic(*raw, "t", 1);
+    const Buffer frame =
+        protocol::request_frame(5, "raw", 13,
+                                produce_request(13, "t", id, 0, batch_of({std::string(3000, 'x')})))
+            .flatten();
+    for (size_t at = 0; at < frame.size(); at += 700) {
+        const size_t size = std::min<size_t>(700, frame.size() - at);
+        ASSERT_TRUE(run(raw->send(Chain(frame.slice(at, size)))));
+        world_.run_for(10ms);
+    }
+    EXPECT_TRUE(run(raw->receive()));
+    EXPECT_EQ(fetch(*raw, 13, id, 0, 0).size(), 1U);
+    stop();
+}
+
+TEST_F(BrokerTest, AClientThatNeverReadsDoesNotStopTheOthers) {
+    ASSERT_TRUE(start());
+    auto slow = client();
+    auto good = client();
+    const Uuid id = create_topic(*good, "t", 1);
+    produce(*good, 13, id, 0, {std::string(500'000, 'x')});
+    const auto request = fetch_request(13, "t", id, {{0, 0}});
+    for (int32_t i = 0; i < 200; ++i) {
+        ASSERT_TRUE(run(slow->send(protocol::request_frame(i, "slow", 13, request))));
+    }
+    world_.run_for(5s);
+    EXPECT_EQ(fetch(*good, 13, id, 0, 0).size(), 1U);
+    const auto first = run(slow->receive());
+    ASSERT_TRUE(first);
+    EXPECT_GT(first->size(), 500'000U);
+    stop();
+}
+
+TEST_F(BrokerTest, SeveralDirectoriesShareTheLogsAndComeBackTogether) {
+    ASSERT_TRUE(settings_.set("log.dirs", "/one,/deep/er/two", Settings::Source::command_line));
+    ASSERT_TRUE(start());
+    auto raw = client();
+    const Uuid id = create_topic(*raw, "t", 4);
+    for (int32_t partition = 0; partition < 4; ++partition) produce(*raw, 13, id, partition, {"x"});
+    world_.run_for(1s);  // Files follow the journal.
+    const auto listed =
+        sim::run(world_, server_.runtime(0), server_.ports(0).files.list("/deep/er/two"));
+    ASSERT_TRUE(listed);
+    const auto logs = std::ranges::count_if(
+        *listed, [](const DirectoryEntry& entry) { return entry.name.starts_with("t-"); });
+    EXPECT_EQ(logs, 2);
+    stop();
+    ASSERT_TRUE(start());
+    raw = client();
+    for (int32_t partition = 0; partition < 4; ++partition) {
+        EXPECT_EQ(fetch(*raw, 13, id, partition, 0), Values{"x"});
+    }
+    stop();
+}
+
+TEST_F(BrokerTest, AnotherNodesDirectoryIsRefusedByName) {
+    ASSERT_TRUE(start());
+    stop();
+    ASSERT_TRUE(settings_.set("node.id", "2", Settings::Source::command_line));
+    const Status refused = start();
+    ASSERT_FALSE(refused);
+    EXPECT_NE(refused.error().detail.find("/data"), std::string::npos) << refused.error().detail;
+    stop();
+    ASSERT_TRUE(settings_.set("node.id", "1", Settings::Source::command_line));
+    EXPECT_TRUE(start());
+    stop();
+}
+
+TEST_F(BrokerTest, ASecondProcessOnTheDirectorySaysSo) {
+    ASSERT_TRUE(start());
+    sim::Process& second = server_machine_.add_process("second", 1);
+    second.start();
+    Settings settings = settings_;
+    ASSERT_TRUE(settings.set("listeners", "PLAINTEXT://:9093", Settings::Source::command_line));
+    {
+        const auto other = make_broker({settings, second.all_ports(), log_, {}});
+        ASSERT_TRUE(other);
+        const Status refused = sim::run(world_, second.runtime(0), test::start_broker(**other));
+        ASSERT_FALSE(refused);
+        EXPECT_EQ(refused.error().code, ErrorCode::locked);
+        EXPECT_NE(refused.error().detail.find("/data"), std::string::npos);
+        sim::run(world_, second.runtime(0), (*other)->stop());
+    }
+    stop();
+}
+
 TEST_F(BrokerTest, AClientThatLeavesInTheMiddleOfALongPollHoldsNothing) {
     ASSERT_TRUE(start());
     auto raw = client();
