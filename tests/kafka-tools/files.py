@@ -14,24 +14,28 @@ def run(checks, data):
         directory(data)
     with checks.check("DumpLogSegments --deep-iteration reads every segment to its last byte"):
         segments(dump.contents(data), data)
-    with checks.check("DumpLogSegments --index-sanity-check accepts every index"):
-        folders = [*dump.partitions(data), pathlib.Path(data, dump.METADATA)]
-        indexes = dump.files(folders, "index")
-        for path, lines in dump.dump(indexes, "--index-sanity-check").items():
-            no_entry = path.endswith(".index") and not pathlib.Path(path).stat().st_size
-            verdict = "is empty" if no_entry else "passed sanity check"
-            equal([f"{path} {verdict}."], lines, f"verdict on {path}")
-    with checks.check("DumpLogSegments --verify-index-only finds every entry in its segment"):
-        # The tool stumbles over an offset index without an entry, Kafka's own too.
-        indexes = [path for path in dump.files(dump.partitions(data), "index") if path.stat().st_size]
-        dump.dump(indexes, "--verify-index-only")
-        entries(dump.dump(indexes))
+    indexes(checks, data)
     with checks.check("DumpLogSegments reads the producer snapshots"):
         snapshots(data)
     with checks.check("DumpLogSegments --cluster-metadata-decoder reads the metadata log and its checkpoints"):
         metadata(data)
     with checks.check("leader-epoch-checkpoint and partition.metadata are Kafka's"):
         epochs(data)
+
+
+def indexes(checks, data):
+    with checks.check("DumpLogSegments --index-sanity-check accepts every index"):
+        folders = [*dump.partitions(data), pathlib.Path(data, dump.METADATA)]
+        paths = dump.files(folders, "index")
+        for path, lines in dump.dump(paths, "--index-sanity-check").items():
+            no_entry = path.endswith(".index") and not pathlib.Path(path).stat().st_size
+            verdict = "is empty" if no_entry else "passed sanity check"
+            equal([f"{path} {verdict}."], lines, f"verdict on {path}")
+    with checks.check("DumpLogSegments --verify-index-only finds every entry in its segment"):
+        # The tool stumbles over an offset index without an entry, Kafka's own too.
+        paths = [path for path in dump.files(dump.partitions(data), "index") if path.stat().st_size]
+        dump.dump(paths, "--verify-index-only")
+        entries(dump.dump(paths))
 
 
 def directory(data):

@@ -6,6 +6,7 @@
 #   kafka.sh install                        java, mvn and the jars
 #   kafka.sh jars                           prints the folder of the jars, fetching them first
 #   kafka.sh run CLASS [ARGUMENT]...        a main class, such as org.apache.kafka.tools.TopicCommand
+#   kafka.sh format DIR PORT [ARGUMENT]...  kafka-storage format for the broker below: --release-version 4.0
 #   kafka.sh start DIR PORT [KEY=VALUE]...  a broker that is its own controller (on PORT+1), in the foreground;
 #                                           data in DIR/data, which is formatted unless it is already; the node id
 #                                           is the one it was formatted with, or 1
@@ -80,6 +81,17 @@ PROPERTIES
     for pair in "$@"; do printf '%s\n' "$pair"; done
 }
 
+format() {
+    (( $# >= 2 )) || die "format needs a directory and a port"
+    fetch_jars
+    local directory=$1 port=$2
+    shift 2
+    mkdir -p "$directory"
+    write_properties "$directory" "$port" >"$directory/kafka.properties"
+    run_tool kafka.tools.StorageTool format --standalone -c "$directory/kafka.properties" "$@" \
+        -t "$(run_tool kafka.tools.StorageTool random-uuid)" >&2
+}
+
 start() {
     (( $# >= 2 )) || die "start needs a directory and a port"
     fetch_jars
@@ -87,12 +99,9 @@ start() {
     mkdir -p "$1"
     directory=$(cd "$1" && pwd -P)
     shift 2
+    if [[ ! -f $directory/data/meta.properties ]]; then (format "$directory" "$port"); fi
     local properties=$directory/kafka.properties
     write_properties "$directory" "$port" "$@" >"$properties"
-    if [[ ! -f $directory/data/meta.properties ]]; then
-        (run_tool kafka.tools.StorageTool format --standalone -c "$properties" \
-            -t "$(run_tool kafka.tools.StorageTool random-uuid)") >&2
-    fi
     # shellcheck disable=SC2086
     exec java ${KAFKA_HEAP:--Xmx512m} -server -XX:+UseSerialGC -Djava.awt.headless=true -Dbroker.level=INFO \
         "${logging[@]}" -cp "$cache/jars/*" kafka.Kafka "$properties"
@@ -102,6 +111,7 @@ case ${1:-} in
     install) install ;;
     jars) fetch_jars; printf '%s\n' "$cache/jars" ;;
     run) shift; run_tool "$@" ;;
+    format) shift; format "$@" ;;
     start) shift; start "$@" ;;
-    *) sed -n '3,15s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; [[ -z ${1:-} ]] || die "no verb '$1'" ;;
+    *) sed -n '3,16s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; [[ -z ${1:-} ]] || die "no verb '$1'" ;;
 esac

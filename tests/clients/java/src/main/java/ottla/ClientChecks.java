@@ -2,18 +2,23 @@
 package ottla;
 
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 
 /**
- * `ClientChecks write BOOTSTRAP DIR` runs every check against a new broker; `ClientChecks read BOOTSTRAP DIR` reads
- * once more what that wrote, after the broker was started again. DIR keeps what VerifiableProducer reported.
+ * `ClientChecks write BOOTSTRAP DIR` runs every check against a new broker; `read BOOTSTRAP DIR TOPIC...` reads once
+ * more what that wrote, after the broker was started again, and every TOPIC whose report is in DIR.
  */
 public final class ClientChecks {
     private ClientChecks() {}
 
     public static void main(String[] arguments) {
         Checks checks = new Checks();
+        Path directory = Path.of(arguments[2]);
+        List<String> topics = new ArrayList<>(List.of(arguments).subList(3, arguments.length));
+        topics.add("verified");
         try (Clients clients = new Clients(arguments[1])) {
-            VerifiedRecords verified = new VerifiedRecords(clients, Path.of(arguments[2]));
+            VerifiedRecords verified = new VerifiedRecords(clients, directory, "verified");
             CodecChecks codecs = new CodecChecks(clients);
             if (arguments[0].equals("write")) {
                 checks.check("VerifiableProducer writes 50,000 records", verified::write);
@@ -28,8 +33,11 @@ public final class ClientChecks {
                     checks.check("records in " + codec + " are read back", () -> codecs.readAgain(codec));
                 }
             }
-            for (String isolation : new String[] {"read_uncommitted", "read_committed"}) {
-                checks.check("the 50,000 are read back with " + isolation, () -> verified.read(isolation));
+            for (String topic : topics) {
+                for (String isolation : List.of("read_uncommitted", "read_committed")) {
+                    checks.check("the 50,000 in " + topic + " are read back with " + isolation,
+                            () -> new VerifiedRecords(clients, directory, topic).read(isolation));
+                }
             }
         }
         System.exit(checks.failed() == 0 ? 0 : 1);
