@@ -14,7 +14,7 @@ def run(checks, data):
         directory(data)
     with checks.check("DumpLogSegments --deep-iteration reads every segment to its last byte"):
         segments(dump.contents(data), data)
-    indexes(checks, data)
+    indexes(checks, data, pathlib.Path(data, dump.METADATA))
     with checks.check("DumpLogSegments reads the producer snapshots"):
         snapshots(data)
     with checks.check("DumpLogSegments --cluster-metadata-decoder reads the metadata log and its checkpoints"):
@@ -23,9 +23,9 @@ def run(checks, data):
         epochs(data)
 
 
-def indexes(checks, data):
+def indexes(checks, data, *more_folders):
     with checks.check("DumpLogSegments --index-sanity-check accepts every index"):
-        folders = [*dump.partitions(data), pathlib.Path(data, dump.METADATA)]
+        folders = [*dump.partitions(data), *more_folders]
         paths = dump.files(folders, "index")
         for path, lines in dump.dump(paths, "--index-sanity-check").items():
             no_entry = path.endswith(".index") and not pathlib.Path(path).stat().st_size
