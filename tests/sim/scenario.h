@@ -36,5 +36,6 @@ std::span<const Scenario> scenarios();
 
 ScenarioOutcome run_echo_scenario(const ScenarioOptions& options);
 ScenarioOutcome run_storage_scenario(const ScenarioOptions& options);
+ScenarioOutcome run_cluster_scenario(const ScenarioOptions& options);
 
 }  // namespace ottla::sim

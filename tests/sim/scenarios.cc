@@ -51,6 +51,10 @@ std::span<const Scenario> scenarios() {
                  .about = "random work on the logs of one directory, on a disk that fails",
                  .run = run_storage_scenario,
                  .bugs = kBugNames},
+        Scenario{.name = "cluster",
+                 .about = "a broker and its clients, under every fault",
+                 .run = run_cluster_scenario,
+                 .bugs = kBugNames},
     };
     return kScenarios;
 }
