@@ -495,7 +495,7 @@ TEST_F(BrokerTest, AKillAtAnyEventOfAStartLeavesANodeThatStarts) {
 
 TEST(MakeBroker, SettingsThatCannotBeHonouredAreRefusedByName) {
     sim::World world(1);
-    sim::Machine machine(world, "server");
+    sim::Machine& machine = world.add_machine("server");
     sim::Process& process = machine.add_process("broker", 1);
     process.start();
     test::KeptLines log;

@@ -88,8 +88,8 @@ protected:
 
     BrokerWorld()
         : world_(1),
-          server_machine_(world_, "server"),
-          client_machine_(world_, "laptop"),
+          server_machine_(world_.add_machine("server")),
+          client_machine_(world_.add_machine("laptop")),
           server_(server_machine_.add_process("broker", kShards)),
           laptop_(client_machine_.add_process("client", 1)) {
         (void)settings_.set("log.dirs", "/data", Settings::Source::file);
@@ -204,8 +204,8 @@ protected:
     }
 
     sim::World world_;
-    sim::Machine server_machine_;
-    sim::Machine client_machine_;
+    sim::Machine& server_machine_;
+    sim::Machine& client_machine_;
     sim::Process& server_;
     sim::Process& laptop_;
     Settings settings_;
