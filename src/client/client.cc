@@ -33,14 +33,17 @@ Task<Result<Connection*>> Client::connect(Endpoint endpoint, Instant deadline) {
     if (known != connections_.end()) co_return known->second.get();
     CO_TRY(auto fresh, co_await Connection::open(ports_, endpoint, options_, deadline));
     auto& slot = connections_[endpoint];
-    // Somebody else may have opened one meanwhile: theirs stays, since calls may be in flight on
-    // it.
     if (slot == nullptr) {
         slot = std::move(fresh);
-    } else {
-        co_await fresh->close();
+        co_return slot.get();
     }
-    co_return connections_[endpoint].get();
+    // Somebody else has opened one meanwhile: theirs stays, since calls may be in flight on it.
+    co_await fresh->close();
+    const auto theirs = connections_.find(endpoint);
+    if (theirs == connections_.end()) {
+        co_return fail(ErrorCode::connection_reset, "the connection ended while it was shared");
+    }
+    co_return theirs->second.get();
 }
 
 Task<Result<Connection*>> Client::any(Instant deadline) {

@@ -32,7 +32,7 @@ Connection::Connection(Ports ports, std::unique_ptr<Stream> stream, ConnectionOp
       stream_(std::move(stream)),
       options_(std::move(options)),
       outgoing_changed_(ports.runtime),
-      loops_(ports.runtime) {
+      inside_(ports.runtime) {
     ports_.runtime.spawn(read_loop());
     ports_.runtime.spawn(write_loop());
 }
@@ -83,6 +83,7 @@ void Connection::post(Chain frame) {
 
 Task<Result<Buffer>> Connection::exchange(Chain frame, int32_t id, Instant deadline) {
     if (ended_) co_return std::unexpected(reason_);
+    const Gate::Pass pass = inside_.enter();
     post(std::move(frame));
     Answer answer(*this, id);
     Result<Buffer> result = co_await with_deadline(ports_.runtime, answer, deadline);
@@ -113,7 +114,7 @@ void Connection::answered(Buffer frame) {
 }
 
 Task<> Connection::read_loop() {
-    Gate::Pass pass = loops_.enter();
+    Gate::Pass pass = inside_.enter();
     protocol::FrameReader reader(options_.max_frame_bytes);
     std::vector<Buffer> frames;
     while (!ended_) {
@@ -130,7 +131,7 @@ Task<> Connection::read_loop() {
 }
 
 Task<> Connection::write_loop() {
-    Gate::Pass pass = loops_.enter();
+    Gate::Pass pass = inside_.enter();
     while (!ended_) {
         if (outgoing_.empty()) {
             co_await outgoing_changed_.wait();
@@ -162,7 +163,7 @@ void Connection::cancel(Op& op) noexcept {
 
 Task<> Connection::close() {
     end({ErrorCode::cancelled, "the connection was closed here"});
-    co_await loops_.close();
+    co_await inside_.close();
 }
 
 }  // namespace ottla::client

@@ -101,7 +101,7 @@ private:
     LinkList<Op> waiting_;  // of Answer, oldest first
     Chain outgoing_;
     Event outgoing_changed_;
-    Gate loops_;
+    Gate inside_;  // Both loops and every exchange.
     bool ended_ = false;
     Error reason_;
 };

@@ -129,6 +129,27 @@ TEST_F(ClientConnection, AnAnswerThatDoesNotComeInTimeEndsItForEverybody) {
     bench_.run(connection->close());
 }
 
+Task<> note_end(Task<Result<MetadataResponse>> call, int& ended) {
+    static_cast<void>(co_await std::move(call));
+    ++ended;
+}
+
+// The simulated clients found it: a call that had its error, but not its turn, came back to a
+// connection that another user of the Client had closed and destroyed meanwhile.
+TEST_F(ClientConnection, CloseReturnsOnlyWhenNoCallIsInsideAnyMore) {
+    for (int round = 0; round < 20; ++round) {
+        bench_.kill();
+        auto connection = open(Script::stay_silent);
+        int ended = 0;
+        for (int i = 0; i < 3; ++i) {
+            bench_.runtime().spawn(
+                note_end(connection->call(MetadataRequest{}, in(10s)), ended));
+        }
+        bench_.run(connection->close());
+        EXPECT_EQ(ended, 3);
+    }
+}
+
 TEST_F(ClientConnection, AHangUpFailsWhatIsInFlight) {
     auto connection = open(Script::hang_up);
     EXPECT_FALSE(ask(*connection, 1, 10s)[0]);
