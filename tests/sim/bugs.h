@@ -16,6 +16,10 @@ inline constexpr std::array kBugNames = {
     "accept-out-of-sequence",     "late-flush-undoes-truncation",
 };
 
+/// Those that clients of one broker can notice. The other two need a journal that recycles its
+/// files or a log that is truncated: the storage scenario does both.
+inline constexpr std::array kBrokerBugs = {kBugNames[0], kBugNames[1], kBugNames[3]};
+
 inline void set_bug(TestFaults& faults, std::string_view name) {
     if (name.empty()) return;
     faults.acknowledge_before_durable = name == kBugNames[0];

@@ -24,7 +24,7 @@ struct ClusterOptions {
     uint64_t seed = 1;
     uint32_t producers = 3;
     uint32_t partitions = 2;  ///< of each producer's topic
-    uint32_t batches = 25;    ///< of each lane
+    uint32_t batches = 120;   ///< of each lane
     TestFaults bugs;
     bool verbose = false;
 };

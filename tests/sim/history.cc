@@ -15,13 +15,17 @@ void History::fail(const std::string& what) {
     if (failure_.empty()) failure_ = what;
 }
 
+void History::one_writer(const Partition& where) { partitions_[where].one_writer = true; }
+
 void History::sent(const Partition& where, uint64_t content) {
-    partitions_[where].sent.insert(content);
+    auto& sent = partitions_[where].sent;
+    sent.try_emplace(content, static_cast<int64_t>(sent.size()));
 }
 
 void History::fix(const Partition& where, int64_t offset, uint64_t content, const char* how) {
     Facts& facts = partitions_[where];
-    if (!facts.sent.contains(content)) {
+    const auto sent = facts.sent.find(content);
+    if (sent == facts.sent.end()) {
         return fail(
             fmt::format("{} at {}: {} a record that nobody sent", to_string(where), offset, how));
     }
@@ -34,6 +38,10 @@ void History::fix(const Partition& where, int64_t offset, uint64_t content, cons
     if (!first && known->second != offset) {
         fail(fmt::format("{}: one record at {} and {}: a duplicate (invariant 4)", to_string(where),
                          known->second, offset));
+    }
+    if (facts.one_writer && sent->second != offset) {
+        fail(fmt::format("{} at {}: {} the record that was sent as number {} (invariant 4)",
+                         to_string(where), offset, how, sent->second));
     }
 }
 

@@ -3,7 +3,8 @@
 //
 // Every record of a workload has content of its own, so content names it. Facts are: a record was
 // acknowledged at an offset, or a reader saw it there. A fact never changes; no content has two
-// offsets (no duplicate); what nobody sent is never read; an end that somebody was told never goes
+// offsets (no duplicate); where one idempotent producer writes, the order of sending is the order
+// of the log, without a gap; what nobody sent is never read; an end that somebody was told never goes
 // back. All of it is checked as it is told, at a cost that does not grow; `check_whole` compares a
 // complete reading with all the facts.
 // pure
@@ -11,7 +12,6 @@
 
 #include <cstdint>
 #include <map>
-#include <set>
 #include <span>
 #include <string>
 #include <utility>
@@ -28,6 +28,9 @@ std::string to_string(const Partition& partition);
 
 class History {
 public:
+    /// One idempotent producer writes there and nobody else: every record lies at the place that
+    /// the order of sending gives it, without gap or duplicate. Say so before anything is sent.
+    void one_writer(const Partition& where);
     /// Somebody is about to send it there: from now on it may be read.
     void sent(const Partition& where, uint64_t content);
     /// Told durable: `contents` lie at `base` and behind.
@@ -50,7 +53,8 @@ public:
 
 private:
     struct Facts {
-        std::set<uint64_t> sent;
+        bool one_writer = false;
+        std::map<uint64_t, int64_t> sent;     ///< content: how many were sent before
         std::map<int64_t, uint64_t> at;       ///< by offset
         std::map<uint64_t, int64_t> offsets;  ///< by content
         int64_t told = 0;

@@ -12,8 +12,7 @@ namespace ottla::sim {
 
 struct ScenarioOptions {
     uint64_t seed = 1;
-    double seconds = 0;  ///< simulated; 0: what the scenario thinks right
-    std::string bug;     ///< a planted bug by name, empty for none
+    std::string bug;  ///< a planted bug by name, empty for none
     bool verbose = false;
 };
 

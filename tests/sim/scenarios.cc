@@ -54,7 +54,7 @@ std::span<const Scenario> scenarios() {
         Scenario{.name = "cluster",
                  .about = "a broker and its clients, under every fault",
                  .run = run_cluster_scenario,
-                 .bugs = kBugNames},
+                 .bugs = kBrokerBugs},
     };
     return kScenarios;
 }

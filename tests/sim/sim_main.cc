@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// ottla_sim: runs scenarios for many seeds, or one seed again with its whole trace.
+// ottla_sim: runs scenarios for many seeds, or one seed again with its whole trace. Prints the trace
+// hash of each seed (over its scenarios), which is the same in every build.
 //
 //   ottla_sim --seeds 200            seeds 1 to 200 of every scenario
 //   ottla_sim --seeds 100..150 --scenario storage
 //   ottla_sim --seed 117 --scenario storage --verbose
-//   ottla_sim --bug acknowledge-before-durable --seeds 500     must fail
+//   ottla_sim --seeds 500 --bug acknowledge-before-durable --must-fail
+//                                    a planted bug: succeeds when some seed finds it
 #include <fmt/format.h>
 
 #include <charconv>
 #include <cstdio>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "tests/sim/scenario.h"
 
@@ -22,13 +25,14 @@ struct Arguments {
     uint64_t last = 20;
     std::string scenario;
     std::string bug;
-    double seconds = 0;
     bool verbose = false;
+    bool must_fail = false;
+    bool quiet = false;  ///< totals only
 };
 
 constexpr std::string_view kUsage =
     "usage: ottla_sim [--seeds COUNT|FIRST..LAST] [--seed N] [--scenario NAME] [--bug NAME]\n"
-    "                 [--time SECONDS] [--verbose]\n";
+    "                 [--must-fail] [--quiet] [--verbose]\n";
 
 bool parse_number(std::string_view text, uint64_t& out) {
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
@@ -46,24 +50,26 @@ bool parse_seeds(std::string_view text, Arguments& arguments) {
 }
 
 bool parse_one(std::string_view name, std::string_view value, Arguments& arguments) {
-    uint64_t number = 0;
     if (name == "--seeds") return parse_seeds(value, arguments);
     if (name == "--scenario") arguments.scenario = value;
     if (name == "--bug") arguments.bug = value;
     if (name == "--scenario" || name == "--bug") return true;
-    if (!parse_number(value, number)) return false;
-    if (name == "--seed") arguments.first = arguments.last = number;
-    if (name == "--time") arguments.seconds = static_cast<double>(number);
-    return name == "--seed" || name == "--time";
+    if (name != "--seed" || !parse_number(value, arguments.first)) return false;
+    arguments.last = arguments.first;
+    return true;
+}
+
+bool parse_flag(std::string_view name, Arguments& arguments) {
+    if (name == "--verbose") return arguments.verbose = true;
+    if (name == "--must-fail") return arguments.must_fail = true;
+    if (name == "--quiet") return arguments.quiet = true;
+    return false;
 }
 
 bool parse(int argc, char** argv, Arguments& arguments) {
     for (int i = 1; i < argc; ++i) {
         const std::string_view name = argv[i];
-        if (name == "--verbose") {
-            arguments.verbose = true;
-            continue;
-        }
+        if (parse_flag(name, arguments)) continue;
         if (i + 1 >= argc || !parse_one(name, argv[++i], arguments)) return false;
     }
     return true;
@@ -77,46 +83,65 @@ bool has_bug(const Scenario& scenario, std::string_view bug) {
 }
 
 std::string replay_command(const Scenario& scenario, const Arguments& arguments, uint64_t seed) {
-    std::string command = fmt::format("ottla_sim --scenario {} --seed {}", scenario.name, seed);
+    std::string command = fmt::format("./dev sim --scenario {} --seed {}", scenario.name, seed);
     if (!arguments.bug.empty()) command += " --bug " + arguments.bug;
-    if (arguments.seconds > 0) command += fmt::format(" --time {:.0f}", arguments.seconds);
     return command + " --verbose";
 }
 
-/// 0 when every seed held, 1 at the first that did not.
-int run_seeds(const Scenario& scenario, const Arguments& arguments) {
-    double simulated = 0;
+/// What was simulated altogether.
+struct Totals {
+    uint64_t seeds = 0;
     uint64_t events = 0;
+    double simulated = 0;
+    bool held = true;
+};
+
+/// Every chosen scenario with one seed; `totals.held` ends with the first that did not hold.
+void run_seed(std::span<const Scenario* const> chosen,
+              const Arguments& arguments,
+              uint64_t seed,
+              Totals& totals) {
     uint64_t trace = 0;
-    for (uint64_t seed = arguments.first; seed <= arguments.last; ++seed) {
-        const ScenarioOutcome outcome = scenario.run({.seed = seed,
-                                                      .seconds = arguments.seconds,
-                                                      .bug = arguments.bug,
-                                                      .verbose = arguments.verbose});
-        simulated += outcome.seconds;
-        events += outcome.events;
+    for (const Scenario* scenario : chosen) {
+        const ScenarioOutcome outcome = scenario->run(
+            {.seed = seed, .bug = arguments.bug, .verbose = arguments.verbose});
+        totals.simulated += outcome.seconds;
+        totals.events += outcome.events;
         trace = trace * 31 + outcome.trace;
         if (outcome.failure.empty()) continue;
-        fmt::print("FAILED {} seed {} after {} events, trace {:016x}\n  {}\n  replay: {}\n",
-                   scenario.name, seed, outcome.events, outcome.trace, outcome.failure,
-                   replay_command(scenario, arguments, seed));
-        return 1;
+        fmt::print("{} {} seed {} after {} events, trace {:016x}\n  {}\n  replay: {}\n",
+                   arguments.must_fail ? "found by" : "FAILED", scenario->name, seed,
+                   outcome.events, outcome.trace, outcome.failure,
+                   replay_command(*scenario, arguments, seed));
+        totals.held = false;
+        return;
     }
-    fmt::print("{:<10} seeds {}..{}  {} events, {:.0f} s simulated  trace {:016x}\n", scenario.name,
-               arguments.first, arguments.last, events, simulated, trace);
+    ++totals.seeds;
+    if (arguments.quiet) return;
+    fmt::print("seed {}  trace {:016x}\n", seed, trace);
     std::fflush(stdout);
-    return 0;
 }
 
-int run_all(const Arguments& arguments) {
-    bool any = false;
-    for (const Scenario& scenario : scenarios()) {
-        if (!arguments.scenario.empty() && arguments.scenario != scenario.name) continue;
-        if (!arguments.bug.empty() && !has_bug(scenario, arguments.bug)) continue;
-        any = true;
-        if (run_seeds(scenario, arguments) != 0) return 1;
+/// 0 when all seeds held (or one did not, which was asked for), else 1.
+int run_seeds(std::span<const Scenario* const> chosen, const Arguments& arguments) {
+    Totals totals;
+    for (uint64_t seed = arguments.first; seed <= arguments.last && totals.held; ++seed) {
+        run_seed(chosen, arguments, seed, totals);
     }
-    if (any) return 0;
+    fmt::print("{} seeds held, {} events, {:.0f} s simulated\n", totals.seeds, totals.events,
+               totals.simulated);
+    if (arguments.must_fail && totals.held) fmt::print("FAILED: no seed finds it\n");
+    return totals.held == arguments.must_fail ? 1 : 0;
+}
+
+int run(const Arguments& arguments) {
+    std::vector<const Scenario*> chosen;
+    for (const Scenario& scenario : scenarios()) {
+        const bool named = arguments.scenario.empty() || arguments.scenario == scenario.name;
+        const bool fits = arguments.bug.empty() || has_bug(scenario, arguments.bug);
+        if (named && fits) chosen.push_back(&scenario);
+    }
+    if (!chosen.empty()) return run_seeds(chosen, arguments);
     fmt::print(stderr, "no such scenario or bug; there are:\n");
     for (const Scenario& scenario : scenarios()) {
         fmt::print(stderr, "  {:<10} {}\n", scenario.name, scenario.about);
@@ -134,5 +159,5 @@ int main(int argc, char** argv) {
         fmt::print(stderr, "{}", ottla::sim::kUsage);
         return 2;
     }
-    return ottla::sim::run_all(arguments);
+    return ottla::sim::run(arguments);
 }

@@ -13,10 +13,12 @@ namespace ottla::sim {
 
 namespace {
 
+/// What a broker remembers of a producer: a retry is recognised while it is one of its last five.
 constexpr size_t kInFlight = 5;
 constexpr int16_t kFirstVersionWithTopicId = 13;
 
 struct SentBatch {
+    uint64_t number = 0;
     Buffer bytes;
     std::vector<uint64_t> contents;
     std::optional<Result<Offset>> answer;
@@ -44,6 +46,7 @@ public:
             lanes_.back()->where = {.topic = topic_of_producer(number),
                                     .index = static_cast<int32_t>(i)};
             lanes_.back()->acks = acks_of(world.options, number, i);
+            if (lanes_.back()->acks == -1) world.history.one_writer(lanes_.back()->where);
             runtime_.spawn(run(*lanes_.back()));
         }
     }
@@ -54,7 +57,7 @@ private:
         while (goes_on()) {
             const size_t window = random_.between(1, kInFlight);
             const uint64_t target = world_.options.batches;
-            while (lane.batches.size() < window && lane.next_number < target) make_batch(lane);
+            while (may_make(lane, window) && lane.next_number < target) make_batch(lane);
             if (lane.batches.empty()) break;
             co_await send_all(lane);
             if (settle(lane)) continue;
@@ -62,6 +65,12 @@ private:
             co_await back_off();
         }
         if (--lanes_left_ == 0) --world_.clients_running;
+    }
+
+    /// Counted from the oldest that is not acknowledged, or the broker could forget it before its
+    /// retry comes.
+    static bool may_make(const Lane& lane, size_t window) {
+        return lane.batches.empty() || lane.next_number < lane.batches.front().number + window;
     }
 
     Task<> ask_for_id(Lane& lane) {
@@ -92,6 +101,7 @@ private:
         if (lane.id != kNoProducer) options.base_sequence = lane.next_sequence;
         BatchBuilder builder(codecs_, options);
         SentBatch& batch = lane.batches.emplace_back();
+        batch.number = lane.next_number;
         const uint64_t records = random_.between(1, 5);
         for (uint64_t i = 0; i < records; ++i) {
             const std::string value =
@@ -108,40 +118,56 @@ private:
         batch.bytes = *std::move(bytes);
     }
 
-    /// All batches at once, in order; returns when each has an answer or an error.
+    /// All batches at once, in order on one connection as an idempotent producer must (another
+    /// connection could overtake); returns when each has an answer or an error.
     Task<> send_all(Lane& lane) {
+        const Instant until = deadline();
+        const Result<Way> way = co_await find_way(lane, until);
+        for (SentBatch& batch : lane.batches) batch.answer.reset();
+        if (!way) {
+            for (SentBatch& batch : lane.batches) batch.answer = std::unexpected(way.error());
+            co_return;
+        }
         lane.running = lane.batches.size();
         for (SentBatch& batch : lane.batches) {
-            batch.answer.reset();
-            runtime_.spawn(send(lane, batch));
+            const Instant patience = deadline();
+            runtime_.spawn(send(lane, batch, *way, patience));
         }
         while (lane.running != 0) co_await lane.answered.wait();
     }
 
-    Task<> send(Lane& lane, SentBatch& batch) {
-        batch.answer = co_await ask(lane, batch);
-        if (--lane.running == 0) lane.answered.notify_all();
-    }
-
-    Task<Result<Offset>> ask(Lane& lane, SentBatch& batch) {
-        const Instant until = deadline();
+    struct Way {
+        client::Connection* leader;
+        Uuid topic;
+    };
+    Task<Result<Way>> find_way(Lane& lane, Instant until) {
         CO_TRY(const client::Topic topic, co_await client_.topic(lane.where.topic, false, until));
         CO_TRY(client::Connection * leader,
                co_await client_.leader(lane.where.topic, lane.where.index, until));
+        co_return Way{.leader = leader, .topic = topic.id};
+    }
+
+    Task<> send(Lane& lane, SentBatch& batch, Way way, Instant until) {
+        batch.answer = co_await ask(lane, batch, way, until);
+        if (--lane.running == 0) lane.answered.notify_all();
+    }
+
+    /// Posts the request before its first wait.
+    Task<Result<Offset>> ask(Lane& lane, SentBatch& batch, Way way, Instant until) {
         protocol::ProduceRequest request;
         request.acks = lane.acks;
         request.timeout_ms = 1000;
         auto& data = request.topic_data.emplace_back();
         data.name = lane.where.topic;
-        data.topic_id = topic.id;
+        data.topic_id = way.topic;
         data.partition_data.push_back({.index = lane.where.index, .records = batch.bytes});
         if (lane.acks == 0) {
             CO_TRY(const int16_t version,
-                   leader->version_of(protocol::ApiKey::produce, kFirstVersionWithTopicId - 1));
-            CO_TRY_STATUS(leader->send(request, version));
+                   way.leader->version_of(protocol::ApiKey::produce, kFirstVersionWithTopicId - 1));
+            CO_TRY_STATUS(way.leader->send(request, version));
             co_return kNoOffset;
         }
-        CO_TRY(auto answer, co_await leader->call(std::move(request), until));
+        CO_TRY(auto answer, co_await way.leader->call(std::move(request), until));
         if (answer.responses.size() != 1 || answer.responses[0].partition_responses.size() != 1) {
             co_return fail(ErrorCode::malformed, "an answer for other partitions");
         }
