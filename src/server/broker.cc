@@ -33,12 +33,26 @@ Status check_roles(const Settings& settings, BrokerId id) {
     return {};
 }
 
+/// `broker.id` is the older name of `node.id`: whoever reads either finds this node's id.
+Result<BrokerId> unite_ids(Settings& settings) {
+    const bool has_old = settings.is_set("broker.id");
+    const bool has_new = settings.is_set("node.id");
+    if (has_old && has_new && settings.number("broker.id") != settings.number("node.id")) {
+        return fail(ErrorCode::invalid_config,
+                    fmt::format("broker.id={} is not node.id={}: one node has one id",
+                                settings.number("broker.id"), settings.number("node.id")));
+    }
+    const char* const known = has_old && !has_new ? "broker.id" : "node.id";
+    const std::string id = settings.text(known);
+    TRY_STATUS(settings.set("broker.id", id, Settings::Source::file));
+    if (has_old) TRY_STATUS(settings.set("node.id", id, Settings::Source::file));
+    return BrokerId{static_cast<int32_t>(settings.number("broker.id"))};
+}
+
 Result<broker::NodeFacts> facts_of(const BrokerParts& parts) {
     broker::NodeFacts facts;
     facts.settings = parts.settings;
-    const bool old_name = !parts.settings.is_set("node.id") && parts.settings.is_set("broker.id");
-    facts.id =
-        BrokerId{static_cast<int32_t>(parts.settings.number(old_name ? "broker.id" : "node.id"))};
+    TRY(facts.id, unite_ids(facts.settings));
     facts.shard_count = static_cast<uint32_t>(parts.shards.size());
     facts.faults = parts.faults;
     TRY_STATUS(check_roles(facts.settings, facts.id));

@@ -431,6 +431,23 @@ TEST_F(BrokerTest, AnotherNodesDirectoryIsRefusedByName) {
     stop();
 }
 
+TEST_F(BrokerTest, TheOlderNameOfTheNodeIdIsHeldAgainstTheNewOne) {
+    server_.start();
+    const auto with_ids = [this](std::string_view older, std::string_view newer) {
+        Settings settings = settings_;
+        if (!older.empty()) (void)settings.set("broker.id", older, Settings::Source::file);
+        if (!newer.empty()) (void)settings.set("node.id", newer, Settings::Source::file);
+        return make_broker({settings, server_.all_ports(), log_, {}});
+    };
+    const auto refused = with_ids("2", "1");
+    ASSERT_FALSE(refused);
+    EXPECT_NE(refused.error().detail.find("broker.id=2"), std::string::npos);
+    EXPECT_EQ((*with_ids("2", "2"))->id(), BrokerId{2});
+    EXPECT_EQ((*with_ids("2", ""))->id(), BrokerId{2});
+    EXPECT_EQ((*with_ids("", "2"))->id(), BrokerId{2});
+    server_.kill();
+}
+
 TEST_F(BrokerTest, ASecondProcessOnTheDirectorySaysSo) {
     ASSERT_TRUE(start());
     sim::Process& second = server_machine_.add_process("second", 1);

@@ -114,6 +114,37 @@ TEST_F(DescribeConfigsTest, SynonymsGoFromTheStrongestToTheDefault) {
     EXPECT_EQ(most.synonyms[1].value, "1048588");
 }
 
+/// As Apache Kafka 4.3 answers: a synonym is told in its own unit, weaker names follow, and nothing
+/// is a synonym when the strongest name is neither set nor has a default.
+TEST_F(DescribeConfigsTest, SynonymsInHoursAreKafkas) {
+    using Told = std::vector<std::string>;
+    (void)facts_.settings.set("log.roll.ms", "100000", Settings::Source::file);
+    (void)facts_.settings.set("log.roll.hours", "5", Settings::Source::file);
+    (void)facts_.settings.set("log.retention.minutes", "600", Settings::Source::file);
+    const auto told = [](const auto& config) {
+        Told words;
+        for (const auto& each : config.synonyms) {
+            words.push_back(fmt::format("{} {}={}", each.source, each.name, *each.value));
+        }
+        return words;
+    };
+    const Told rolling = {"4 log.roll.ms=100000", "4 log.roll.hours=5", "5 log.roll.hours=168"};
+    const auto topic = ask(4, about(2, "events"));
+    EXPECT_EQ(told(find(topic, "segment.ms")), rolling);
+    EXPECT_EQ(find(topic, "segment.ms").value, "100000");
+    EXPECT_EQ(told(find(topic, "retention.ms")), Told{});
+    EXPECT_EQ(find(topic, "retention.ms").value, "36000000");
+    EXPECT_EQ(find(topic, "retention.ms").config_source, 5);
+    EXPECT_EQ(told(find(topic, "remote.storage.enable")), Told{});
+
+    const auto broker = ask(4, about(4, "1"));
+    EXPECT_EQ(told(find(broker, "log.roll.ms")), rolling);
+    EXPECT_EQ(told(find(broker, "log.retention.minutes")),
+              (Told{"4 log.retention.minutes=600", "5 log.retention.hours=168"}));
+    EXPECT_EQ(told(find(broker, "log.retention.hours")), Told{"5 log.retention.hours=168"});
+    EXPECT_EQ(find(broker, "log.retention.ms").value, std::nullopt);
+}
+
 TEST_F(DescribeConfigsTest, ABrokerDescribesItselfOnly) {
     const auto own = ask(4, about(4, "1"));
     EXPECT_EQ(own.results.at(0).error_code, 0);

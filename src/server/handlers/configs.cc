@@ -27,6 +27,7 @@ constexpr int8_t kFromAllBrokers = 3;
 constexpr int8_t kFromFile = 4;
 constexpr int8_t kFromDefault = 5;
 
+/// All but the value, which is set already.
 void finish(ConfigAnswer& answer,
             const Setting& setting,
             const DescribeConfigsRequest& request,
@@ -34,12 +35,7 @@ void finish(ConfigAnswer& answer,
     answer.name = setting.name;
     answer.config_type = static_cast<int8_t>(setting.type);
     answer.is_sensitive = setting.type == SettingType::password;
-    if (!synonyms.empty()) {
-        answer.value = synonyms.front().value;
-        answer.config_source = synonyms.front().source;
-    } else {
-        answer.config_source = kFromDefault;
-    }
+    answer.config_source = synonyms.empty() ? kFromDefault : synonyms.front().source;
     if (answer.is_sensitive) {
         answer.value.reset();
         for (Synonym& synonym : synonyms) synonym.value.reset();
@@ -48,26 +44,46 @@ void finish(ConfigAnswer& answer,
     if (request.include_documentation && setting.honoured()) answer.documentation = setting.prose;
 }
 
-void add_dynamic(const Context& context, std::string_view name, std::vector<Synonym>& synonyms) {
+/// `name` and the weaker broker settings that Kafka falls back to, the strongest first.
+std::vector<std::string_view> fallbacks(std::string_view name) {
+    constexpr std::string_view kInSeveralUnits[] = {"flush.ms", "retention.ms", "segment.jitter.ms",
+                                                    "segment.ms"};
+    for (const std::string_view topic_setting : kInSeveralUnits) {
+        const auto names = broker_synonyms(topic_setting);
+        const auto found = std::ranges::find(names, name);
+        if (found != names.end()) return {found, names.end()};
+    }
+    return {name};
+}
+
+/// A broker setting's synonyms as Kafka lists them: by source, within it by name. What stands
+/// before the first mention of `name` itself is left out, so a setting that is nowhere set and has
+/// no default has no synonym, even while a weaker one is in force.
+std::vector<Synonym> broker_setting_synonyms(const Context& context, std::string_view name) {
     const std::string self = fmt::to_string(context.shard.facts().id.value());
     const auto& image = context.image();
-    if (const auto* own = image.config_value(metadata::ResourceType::broker, self, name)) {
-        synonyms.push_back({std::string(name), *own, kFromBroker});
+    const Settings& settings = context.shard.facts().settings;
+    const auto names = fallbacks(name);
+    std::vector<Synonym> synonyms;
+    const auto add_dynamic = [&](const std::string& broker, int8_t source) {
+        for (const std::string_view each : names) {
+            const auto* value = image.config_value(metadata::ResourceType::broker, broker, each);
+            if (value != nullptr) synonyms.push_back({std::string(each), *value, source});
+        }
+    };
+    add_dynamic(self, kFromBroker);
+    add_dynamic("", kFromAllBrokers);
+    for (const std::string_view each : names) {
+        if (!settings.is_set(each)) continue;
+        synonyms.push_back({std::string(each), settings.find(each), kFromFile});
     }
-    if (const auto* all = image.config_value(metadata::ResourceType::broker, "", name)) {
-        synonyms.push_back({std::string(name), *all, kFromAllBrokers});
+    for (const std::string_view each : names) {
+        const Setting* row = find_broker_setting(each);
+        if (row == nullptr || !row->default_value) continue;
+        synonyms.push_back({std::string(each), std::string(*row->default_value), kFromDefault});
     }
-}
-
-void add_static(const Settings& settings, std::string_view name, std::vector<Synonym>& synonyms) {
-    if (settings.is_set(name))
-        synonyms.push_back({std::string(name), settings.find(name), kFromFile});
-}
-
-void add_default(const Setting& setting, std::vector<Synonym>& synonyms) {
-    if (!setting.default_value) return;
-    synonyms.push_back(
-        {std::string(setting.name), std::string(*setting.default_value), kFromDefault});
+    synonyms.erase(synonyms.begin(), std::ranges::find(synonyms, name, &Synonym::name));
+    return synonyms;
 }
 
 bool is_wanted(const Resource& resource, std::string_view name) {
@@ -81,31 +97,30 @@ void refuse(ResourceAnswer& answer, ErrorCode code, std::string why) {
     answer.error_message = std::move(why);
 }
 
-/// What a topic setting is without an override: one synonym a broker setting, then the default.
-/// Values of hour and minute settings are shown as the topic setting counts them.
-std::vector<Synonym> topic_synonyms(const Context& context,
-                                    const Setting& setting,
-                                    const metadata::ConfigValues& overrides) {
+/// The value in force, which no synonym may show: hours are told in the topic's milliseconds, and
+/// Kafka leaves out the synonyms that are weaker than an unset one.
+std::optional<std::string> topic_value(const Settings& settings,
+                                       const Setting& setting,
+                                       const std::vector<Synonym>& synonyms) {
+    const bool is_dynamic = !synonyms.empty() && synonyms.front().source < kFromFile;
+    return is_dynamic ? synonyms.front().value : settings.topic_default(setting.name);
+}
+
+void describe_topic_setting(const Context& context,
+                            const DescribeConfigsRequest& request,
+                            const Setting& setting,
+                            const metadata::ConfigValues& overrides,
+                            ConfigAnswer& answer) {
     std::vector<Synonym> synonyms;
     const auto own = overrides.find(setting.name);
     if (own != overrides.end()) synonyms.push_back({own->first, own->second, kFromTopic});
-    const Settings& settings = context.shard.facts().settings;
-    for (const std::string_view name : broker_synonyms(setting.name)) {
-        add_dynamic(context, name, synonyms);
-        add_static(settings, name, synonyms);
-    }
-    const auto source = settings.topic_default_source(setting.name);
-    const auto resolved = settings.topic_default(setting.name);
-    for (Synonym& synonym : synonyms) {
-        if (source && synonym.source == kFromFile && synonym.name == *source)
-            synonym.value = resolved;
-    }
     const auto names = broker_synonyms(setting.name);
-    if (setting.default_value) {
-        const std::string name(names.empty() ? setting.name : names.front());
-        synonyms.push_back({name, std::string(*setting.default_value), kFromDefault});
+    if (!names.empty()) {
+        std::ranges::move(broker_setting_synonyms(context, names.front()),
+                          std::back_inserter(synonyms));
     }
-    return synonyms;
+    answer.value = topic_value(context.shard.facts().settings, setting, synonyms);
+    finish(answer, setting, request, std::move(synonyms));
 }
 
 void describe_topic(const Context& context,
@@ -124,8 +139,7 @@ void describe_topic(const Context& context,
         context.image().config(metadata::ResourceType::topic, resource.resource_name);
     for (const Setting& setting : topic_settings()) {
         if (!is_wanted(resource, setting.name)) continue;
-        finish(answer.configs.emplace_back(), setting, request,
-               topic_synonyms(context, setting, overrides));
+        describe_topic_setting(context, request, setting, overrides, answer.configs.emplace_back());
     }
 }
 
@@ -137,7 +151,9 @@ void describe_all_brokers(const Context& context,
     for (const auto& [name, value] : context.image().config(metadata::ResourceType::broker, "")) {
         const Setting* setting = find_broker_setting(name);
         if (setting == nullptr || !is_wanted(resource, name)) continue;
-        finish(answer.configs.emplace_back(), *setting, request, {{name, value, kFromAllBrokers}});
+        ConfigAnswer& config = answer.configs.emplace_back();
+        config.value = value;
+        finish(config, *setting, request, {{name, value, kFromAllBrokers}});
     }
 }
 
@@ -156,15 +172,12 @@ void describe_broker(const Context& context,
                            resource.resource_name));
         return;
     }
-    const Settings& settings = context.shard.facts().settings;
     for (const Setting& setting : broker_settings()) {
         if (!is_wanted(resource, setting.name)) continue;
-        std::vector<Synonym> synonyms;
-        add_dynamic(context, setting.name, synonyms);
-        add_static(settings, setting.name, synonyms);
-        add_default(setting, synonyms);
+        auto synonyms = broker_setting_synonyms(context, setting.name);
         ConfigAnswer& config = answer.configs.emplace_back();
         config.read_only = !setting.dynamic;
+        if (!synonyms.empty()) config.value = synonyms.front().value;
         finish(config, setting, request, std::move(synonyms));
     }
 }
