@@ -55,6 +55,13 @@ Task<Status> remove_file(FileSystem& files, std::string path) {
     co_return Status();
 }
 
+Task<Status> sync_anew(File& file, uint64_t size) {
+    CO_TRY([[maybe_unused]] size_t longer, co_await file.truncate(size + 1));
+    CO_TRY([[maybe_unused]] size_t exact, co_await file.truncate(size));
+    CO_TRY([[maybe_unused]] size_t synced, co_await file.sync());
+    co_return Status();
+}
+
 Task<Status> remove_log_directory(FileSystem& files, std::string path) {
     const auto entries = co_await files.list(path);
     if (!entries && entries.error().code == ErrorCode::not_found) co_return Status();

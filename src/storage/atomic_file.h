@@ -22,6 +22,11 @@ Task<Result<Buffer>> read_file(FileSystem& files, std::string path, uint64_t at_
 /// not_found is success.
 Task<Status> remove_file(FileSystem& files, std::string path);
 
+/// For recovery: makes `size` durable, and what this process has written. A sync that failed in an
+/// earlier one may have left bytes and size in the page cache only, clean in its eyes (contract 5),
+/// so that no sync carries them: bytes have to be written again, the size has to change.
+Task<Status> sync_anew(File& file, uint64_t size);
+
 /// A flat directory and the files in it; not_found is success.
 Task<Status> remove_log_directory(FileSystem& files, std::string path);
 

@@ -199,6 +199,20 @@ Task<Result<Buffer>> read_group(FileSystem& files, std::string path, ReplayGroup
     co_return Buffer{std::move(block), 0, bytes};
 }
 
+Task<Status> settle_newest_group(FileSystem& files, JournalChain chain) {
+    if (chain.groups.empty()) co_return Status();
+    const ReplayGroup newest = chain.groups.back();
+    const std::string path = chain.paths[newest.file];
+    CO_TRY(const Buffer bytes, co_await read_group(files, path, newest));
+    CO_TRY(const FileStatus status, co_await files.status(path));
+    OpenOptions options;
+    options.write = true;
+    CO_TRY(const auto file, co_await files.open(path, options));
+    Chain same(bytes);
+    CO_TRY([[maybe_unused]] size_t written, co_await file->write(newest.position, std::move(same)));
+    co_return co_await sync_anew(*file, status.size);
+}
+
 Task<Status> retire_journal(FileSystem& files,
                             std::string directory,
                             ShardIndex shard,

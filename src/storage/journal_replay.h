@@ -48,6 +48,10 @@ Task<Result<FoundJournals>> find_journals(FileSystem& files,
                                           TestFaults faults);
 /// Header and payload of one group of `chain`.
 Task<Result<Buffer>> read_group(FileSystem& files, std::string path, ReplayGroup group);
+/// Before anything of `chain` is applied: its newest group may be in the page cache only, if the
+/// process was killed before its sync or that sync failed, and what was applied once must be found
+/// again by the next replay.
+Task<Status> settle_newest_group(FileSystem& files, JournalChain chain);
 
 /// Durable: from now on the journal counts as applied, whatever of its files a crash leaves.
 Task<Status> retire_journal(FileSystem& files,

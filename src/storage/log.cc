@@ -70,6 +70,10 @@ size_t LogParts::segment_index(Offset offset) const {
     return above == segments.begin() ? 0 : static_cast<size_t>(above - segments.begin()) - 1;
 }
 
+bool LogParts::holds(const Segment& segment) const {
+    return segments[segment_index(segment.base())].get() == &segment;
+}
+
 SegmentLimits LogParts::limits() const {
     SegmentLimits limits;
     limits.segment_bytes = config.segment_bytes;
@@ -167,7 +171,9 @@ void LogParts::drop_unflushed() {
     effects.clear();
 }
 
-void LogParts::cut(Offset boundary, size_t segment, uint64_t position) {
+void LogParts::cut(const Place& place) {
+    const Offset boundary = place.base;
+    const uint64_t position = place.position;
     ++generation;
     while (!tail.empty() && tail.back().base >= boundary) {
         const TailBatch last = tail.back();
@@ -179,24 +185,33 @@ void LogParts::cut(Offset boundary, size_t segment, uint64_t position) {
         in_flight_end = std::min(*in_flight_end, tail.end());
     }
     flush_cursor = std::min(flush_cursor, tail.end());
+    // Snapshots above the cut speak of records that are gone, and once the log has grown again
+    // nobody could tell.
+    std::erase_if(effects, [boundary](const FileEffect& waiting) {
+        return waiting.kind == FileEffect::Kind::snapshot && waiting.offset > boundary;
+    });
     FileEffect effect;
     effect.kind = FileEffect::Kind::truncate;
-    effect.offset = segments[segment]->base();
+    effect.segment = place.segment;
     effect.position = position;
-    effect.end = boundary;
-    while (segments.size() > segment + 1) {
+    while (!snapshots.empty() && snapshots.back() > boundary) {
+        effect.snapshots.push_back(snapshots.back());
+        snapshots.pop_back();
+    }
+    while (segments.back() != place.segment) {
         size_bytes -= segments.back()->size();
         effect.removed.push_back(std::move(segments.back()));
         segments.pop_back();
     }
     size_bytes -= active().size() - position;
     active().note_truncate(boundary, position);
-    log_end = boundary;
+    // The batch may have begun below the log's start, which never goes back.
+    log_end = std::max(boundary, log_start);
     for (Offset* end :
          {&durable_end, &flushed_end, &synced_end, &checkpoint_end, &high_watermark}) {
-        *end = std::min(*end, boundary);
+        *end = std::min(*end, log_end);
     }
-    home.journal().lower_marks(identity.instance, boundary);
+    home.journal().lower_marks(identity.instance, log_end);
     epochs.truncate_end(boundary);
     epochs_changed = true;
     JournalGroup& group = journal_entry(EntryKind::truncate, boundary);
@@ -317,7 +332,7 @@ Status Log::roll() {
     log.mark(group);
     FileEffect effect;
     effect.kind = FileEffect::Kind::make_segment;
-    effect.offset = log.log_end;
+    effect.segment = log.segments.back();
     effect.group = &group;
     log.effects.push_back(std::move(effect));
     return {};
@@ -355,9 +370,14 @@ Task<Status> Log::truncate_to(Offset offset) {
                                    offset.value(), log.log_start.value()));
     }
     CO_TRY(const LogParts::Place place, co_await log.locate(offset));
-    CO_TRY_STATUS(co_await log.ensure_indexes(place.segment));
+    CO_TRY_STATUS(co_await LogParts::ensure_indexes(place.segment));
     CO_TRY_STATUS(log.usable());
-    log.cut(place.base, place.segment, place.position);
+    if (!log.holds(*place.segment)) {
+        co_return fail(
+            ErrorCode::offset_out_of_range,
+            fmt::format("{}: the log start passed {} meanwhile", path(), offset.value()));
+    }
+    log.cut(place);
     if (log.home.settings().faults.late_flush_undoes_truncation) {
         // The planted bug: the file is cut beside a write that is on its way.
         CO_TRY_STATUS(co_await log.truncate_files(log.effects.back()));

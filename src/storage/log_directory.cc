@@ -179,6 +179,10 @@ Task<Status> LogDirectory::merge_catalogues(const Recovery& recovery) {
         if (start != recovery.log_starts().end()) {
             log.log_start = std::max(log.log_start, start->second);
         }
+        const auto cut = recovery.cuts().find(log.name);
+        if (cut != recovery.cuts().end()) {
+            log.recovery_point = std::min(log.recovery_point, cut->second);
+        }
     }
     co_return Status();
 }

@@ -39,16 +39,14 @@ Task<Status> LogParts::perform(FileEffect& effect) {
     switch (effect.kind) {
         case FileEffect::Kind::make_directory: co_return co_await make_directory();
         case FileEffect::Kind::make_segment: {
-            const size_t index = segment_index(effect.offset);
             names_changed = true;
-            if (segments[index]->base() != effect.offset) co_return Status();
-            auto made = co_await segments[index]->file(true);
+            if (!holds(*effect.segment)) co_return Status();  // Truncated away meanwhile.
+            auto made = co_await effect.segment->file(true);
             if (!made) co_return std::unexpected(made.error());
             co_return Status();
         }
         case FileEffect::Kind::truncate: co_return co_await truncate_files(effect);
         case FileEffect::Kind::snapshot: {
-            if (effect.offset > log_end) co_return Status();  // Truncated meanwhile.
             names_changed = true;
             snapshots.push_back(effect.offset);
             co_return co_await write_file(home.files(),
@@ -74,14 +72,13 @@ Task<Status> LogParts::truncate_files(FileEffect& effect) {
     for (auto& segment : effect.removed) CO_TRY_STATUS(co_await segment->remove_files());
     effect.removed.clear();
     names_changed = true;
-    while (!snapshots.empty() && snapshots.back() > effect.end) {
-        const std::string name = offset_file_name(snapshots.back(), kSnapshotSuffix);
-        snapshots.pop_back();
+    for (const Offset at : effect.snapshots) {
+        const std::string name = offset_file_name(at, kSnapshotSuffix);
         CO_TRY_STATUS(co_await remove_file(home.files(), path_of(name)));
     }
-    const size_t index = segment_index(effect.offset);
-    if (segments[index]->base() != effect.offset) co_return Status();  // Truncated again.
-    Segment& segment = *segments[index];
+    effect.snapshots.clear();
+    Segment& segment = *effect.segment;
+    if (!holds(segment)) co_return Status();  // Truncated again.
     CO_TRY(const std::shared_ptr<File> file, co_await segment.file(true));
     CO_TRY(const FileStatus status, co_await home.files().status(segment.log_path()));
     // Bytes of batches that were appended since go there after this, in the same lane.

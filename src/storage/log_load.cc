@@ -27,7 +27,7 @@ class ProducerFeeder final : public BatchVisitor {
 public:
     ProducerFeeder(ProducerState& producers, Offset from) : producers_(producers), from_(from) {}
     void visit(const BatchView& batch, uint64_t) override {
-        if (batch.base_offset() >= from_) {
+        if (batch.offset_end() > from_) {  // It may begin below the log's start.
             feed_producers(producers_, batch);
         } else if (batch.has_producer() && !batch.is_control()) {
             producers_.remember_older(producer_batch(batch));
@@ -101,8 +101,10 @@ public:
     Task<Status> load_all() {
         for (size_t i = 0; i < log_.segments.size(); ++i) {
             const bool last = i + 1 == log_.segments.size();
+            // With the recovery point at its end its bytes are synced, but perhaps not its indexes,
+            // which may be a mixture with older ones.
             const bool settled =
-                clean_ || (!last && log_.segments[i + 1]->base() <= recovery_point_);
+                clean_ || (!last && log_.segments[i + 1]->base() < recovery_point_);
             if (settled) {
                 const Status loaded = co_await log_.segments[i]->load();
                 if (!loaded && !rebuildable(loaded)) co_return loaded;
@@ -160,7 +162,15 @@ Task<Status> LogParts::load(FoundLog found) {
         if (parsed) epochs = *std::move(parsed);
         if (!parsed && found.clean) co_return std::unexpected(parsed.error());
     }
-    for (const Offset base : files.bases) add_segment(base);
+    for (size_t i = 0; i < files.bases.size(); ++i) {
+        add_segment(files.bases[i]);
+        const bool gone = i + 1 < files.bases.size() && files.bases[i + 1] <= found.log_start;
+        if (!gone || found.clean) continue;
+        // Retention took it away and a crash brought its name back; its bytes need not be whole.
+        CO_TRY_STATUS(co_await segments.back()->remove_files());
+        segments.pop_back();
+        names_changed = true;
+    }
     if (segments.empty()) {
         add_segment(std::max(found.log_start, Offset{0}));
     } else {
@@ -177,38 +187,75 @@ Task<Status> LogParts::load(FoundLog found) {
         log_end = end.offset;
     }
     log_start = std::max({found.log_start, segments.front()->base(), Offset{0}});
-    // A log start above everything: the log was emptied up to there.
-    log_start = std::min(log_start, log_end);
+    // A log start above everything: the log was emptied up to there and goes on from there.
+    log_end = std::max(log_end, log_start);
     high_watermark = std::clamp(found.high_watermark, log_start, log_end);
     durable_end = flushed_end = synced_end = checkpoint_end = log_end;
     epochs.truncate_end(log_end);
-    snapshots = files.snapshots;
+    CO_TRY_STATUS(co_await sort_out_snapshots(files.snapshots));
     co_return co_await rebuild_producers();
+}
+
+/// One of an end that a crash took back would speak of other records once the log has grown there
+/// again. Of the rest, those at the start of a segment and the newest stay, as Kafka keeps them.
+Task<Status> LogParts::sort_out_snapshots(std::vector<Offset> found) {
+    snapshots.clear();
+    const bool taken_back = !found.empty() && found.back() > log_end;
+    for (size_t i = 0; i < found.size(); ++i) {
+        const bool newest = i + 1 == found.size() || found[i + 1] > log_end;
+        const bool at_segment = segments[segment_index(found[i])]->base() == found[i];
+        if (found[i] <= log_end && (newest || at_segment)) {
+            snapshots.push_back(found[i]);
+            continue;
+        }
+        names_changed = true;
+        const std::string name = offset_file_name(found[i], kSnapshotSuffix);
+        CO_TRY_STATUS(co_await remove_file(home.files(), path_of(name)));
+    }
+    // Before the log grows: a power cut must not bring one back that then seems to fit.
+    if (taken_back) CO_TRY_STATUS(co_await home.files().sync_directory(identity.path));
+    co_return Status();
+}
+
+Task<Result<Offset>> LogParts::window_start(Offset from) {
+    // A copy: retention may take segments away meanwhile.
+    const std::vector<std::shared_ptr<Segment>> held(
+        segments.begin(), segments.begin() + static_cast<ptrdiff_t>(segment_index(from - 1)) + 1);
+    Offset start = from;
+    uint64_t found = 0;
+    for (size_t i = held.size(); i-- > 0 && found < kWindowBytes;) {
+        const Segment& segment = *held[i];
+        CO_TRY_STATUS(co_await ensure_indexes(held[i]));
+        const OffsetIndex& offsets = segment.offset_index();
+        const bool whole = i + 1 < held.size();
+        const uint64_t end = whole ? segment.size() : offsets.lookup(from).position;
+        size_t entry = offsets.size();
+        while (entry > 0 && offsets.entry(entry - 1).position + kWindowBytes > end + found) --entry;
+        start = entry == 0 ? segment.base() : offsets.entry(entry - 1).offset;
+        found += end;
+    }
+    co_return start;
 }
 
 Task<Status> LogParts::rebuild_producers() {
     producers.clear();
     Offset from = log_start;
-    for (size_t i = snapshots.size(); i-- > 0;) {
-        if (snapshots[i] > log_end) continue;
-        const std::string name = path_of(offset_file_name(snapshots[i], kSnapshotSuffix));
+    // A copy: the lane makes and removes snapshots meanwhile.
+    const std::vector<Offset> known = snapshots;
+    for (size_t i = known.size(); i-- > 0;) {
+        if (known[i] > log_end) continue;
+        const std::string name = path_of(offset_file_name(known[i], kSnapshotSuffix));
         auto bytes = co_await read_file(home.files(), name, kMostSnapshot);
         if (!bytes) continue;
         // A damaged one costs only a longer walk, from the one before it.
         if (!producers.load_snapshot(bytes->span())) continue;
-        from = std::max(from, snapshots[i]);
+        from = std::max(from, known[i]);
         break;
     }
     Offset look_from = from;
     if (producers.size() > 0) {
-        const size_t index = segment_index(from - 1);
-        CO_TRY_STATUS(co_await ensure_indexes(index));
-        const OffsetIndex& offsets = segments[index]->offset_index();
-        const uint64_t at = offsets.lookup(from).position;
-        size_t entry = offsets.size();
-        while (entry > 0 && offsets.entry(entry - 1).position + kWindowBytes > at) --entry;
-        look_from = entry == 0 ? segments[index]->base() : offsets.entry(entry - 1).offset;
-        look_from = std::max(log_start, std::min(look_from, from));
+        CO_TRY(const Offset start, co_await window_start(from));
+        look_from = std::clamp(start, log_start, from);
     }
     ProducerFeeder feeder(producers, from);
     co_return co_await visit_batches(look_from, feeder);

@@ -34,17 +34,20 @@ class ShardDirectory;
 struct FileEffect {
     enum class Kind : uint8_t {
         make_directory,  ///< and partition.metadata
-        make_segment,    ///< an empty one at `offset`
-        truncate,        ///< segment `offset` to `position`; `removed` and snapshots above `end` go
+        make_segment,    ///< the file of `segment`
+        truncate,        ///< `segment` to `position`; `removed` and `snapshots` go
         snapshot,        ///< producer state at `offset`
         remove_head,     ///< segments wholly below log_start
     };
     Kind kind = Kind::make_directory;
-    Offset offset{0};
+    Offset offset{0};  ///< snapshot
     uint64_t position = 0;
-    Offset end{0};
     Buffer bytes;
+    /// The very segment, not the one of its name: after a truncation there may be another at the
+    /// same base, and its file is made only when the lane has removed this one's.
+    std::shared_ptr<Segment> segment;
     std::vector<std::shared_ptr<Segment>> removed;
+    std::vector<Offset> snapshots;
     /// The entry it carries out; none for a snapshot.
     JournalGroup* group = nullptr;
 };
@@ -112,9 +115,17 @@ struct LogParts {
     [[nodiscard]] Segment& active() { return *segments.back(); }
     /// The segment that would hold `offset`: the last with base <= it, or the first.
     [[nodiscard]] size_t segment_index(Offset offset) const;
+    [[nodiscard]] bool holds(const Segment& segment) const;
     [[nodiscard]] SegmentLimits limits() const;
     [[nodiscard]] std::string path_of(std::string_view name) const;
     void add_segment(Offset base);
+
+    /// Where a batch lies, in a file or only noted.
+    struct Place {
+        std::shared_ptr<Segment> segment;
+        uint64_t position = 0;
+        Offset base{0};
+    };
 
     // log.cc
     /// Declares the log in the journal's file if it must, leaving room for `bytes` in the same
@@ -126,19 +137,17 @@ struct LogParts {
     void advance_durable(Offset end);
     void forget_chunk(const Chunk& chunk);
     void drop_unflushed();
-    void cut(Offset boundary, size_t segment, uint64_t position);
+    void cut(const Place& place);
 
     // log_read.cc
-    struct Place {
-        size_t segment = 0;
-        uint64_t position = 0;
-        Offset base{0};
-    };
-    /// Where the first batch with last offset >= `offset` lies (in a file, or only noted).
+    /// The first batch with last offset >= `offset`.
     Task<Result<Place>> locate(Offset offset);
     /// Feeds batches of [from, log_end) to `visitor`, from files and memory.
     Task<Status> visit_batches(Offset from, BatchVisitor& visitor);
-    Task<Status> ensure_indexes(size_t segment);
+    /// What `segment` has once its indexes are there.
+    static Task<Status> ensure_indexes(std::shared_ptr<Segment> segment);
+    /// About kWindowBytes of batches below `from`: where they begin.
+    Task<Result<Offset>> window_start(Offset from);
     /// Up to where the file of `segment` may be read.
     [[nodiscard]] uint64_t readable_end(const Segment& segment) const;
     /// From memory or files, whichever it is.
@@ -146,6 +155,7 @@ struct LogParts {
 
     // log_load.cc
     Task<Status> load(FoundLog found);
+    Task<Status> sort_out_snapshots(std::vector<Offset> found);
     /// The newest usable snapshot at or below `end`, then the batches behind it.
     Task<Status> rebuild_producers();
 

@@ -118,10 +118,8 @@ Result<LogSlice> Log::read(Offset from, size_t max_bytes, Offset upper, bool at_
     return slice;
 }
 
-Task<Status> LogParts::ensure_indexes(size_t segment) {
-    if (segment < segments.size() && !segments[segment]->has_indexes()) {
-        CO_TRY_STATUS(co_await segments[segment]->load_indexes());
-    }
+Task<Status> LogParts::ensure_indexes(std::shared_ptr<Segment> segment) {
+    if (!segment->has_indexes()) CO_TRY_STATUS(co_await segment->load_indexes());
     co_return Status();
 }
 
@@ -149,7 +147,7 @@ Task<Result<LogSlice>> Log::read_cold(Offset from,
         if (!position || generation != log.generation) {
             generation = log.generation;
             index = log.segment_index(from);
-            CO_TRY_STATUS(co_await log.ensure_indexes(index));
+            CO_TRY_STATUS(co_await LogParts::ensure_indexes(log.segments[index]));
             if (generation != log.generation) continue;
             position = log.segments[index]->offset_index().lookup(from).position;
         }
@@ -239,17 +237,21 @@ Result<std::optional<TimestampedOffset>> first_record_at(const BatchView& batch,
 Task<Result<LogParts::Place>> LogParts::locate(Offset offset) {
     if (!tail.empty() && offset >= tail.front().base) {
         const TailBatch& batch = tail.at(tail.find(offset));
-        co_return Place{segment_index(batch.segment_base), batch.position, batch.base};
+        co_return Place{segments[segment_index(batch.segment_base)], batch.position, batch.base};
     }
-    const size_t first = segment_index(offset);
-    CO_TRY_STATUS(co_await ensure_indexes(first));
-    for (size_t index = first; index < segments.size(); ++index) {
-        const std::shared_ptr<Segment> segment = segments[index];
+    // A copy: retention may take segments away meanwhile.
+    const std::vector<std::shared_ptr<Segment>> held(
+        segments.begin() + static_cast<ptrdiff_t>(segment_index(offset)), segments.end());
+    for (const std::shared_ptr<Segment>& segment : held) {
+        uint64_t from = 0;
+        if (segment == held.front()) {
+            CO_TRY_STATUS(co_await ensure_indexes(segment));
+            from = segment->offset_index().lookup(offset).position;
+        }
         FindBatch finder(offset);
-        const uint64_t from = index == first ? segment->offset_index().lookup(offset).position : 0;
         CO_TRY([[maybe_unused]] auto end,
                co_await segment->walk(from, BatchCursor::Crc::skip, finder));
-        if (finder.found) co_return Place{index, finder.at, finder.base};
+        if (finder.found) co_return Place{segment, finder.at, finder.base};
     }
     co_return fail(ErrorCode::corrupt,
                    fmt::format("{}: no batch holds {}", identity.path, offset.value()));
@@ -260,14 +262,13 @@ Task<Result<std::optional<TimestampedOffset>>> Log::offset_for_timestamp(WallTim
     CO_TRY_STATUS(log.usable());
     const Gate::Pass pass = log.users.enter();
     Offset from = log.log_start;
-    for (size_t index = 0; index < log.segments.size(); ++index) {
-        if (log.segments[index]->max_timestamp() < at) continue;
-        CO_TRY_STATUS(co_await log.ensure_indexes(index));
-        if (index >= log.segments.size()) break;
-        const Segment& segment = *log.segments[index];
-        const Offset not_before = segment.time_index().lookup(at).offset;
-        from = std::max(from, segment.offset_index().lookup(not_before).offset);
-        break;
+    const auto segment = std::find_if(log.segments.begin(), log.segments.end(),
+                                      [at](const auto& one) { return one->max_timestamp() >= at; });
+    if (segment != log.segments.end()) {
+        const std::shared_ptr<Segment> held = *segment;
+        CO_TRY_STATUS(co_await LogParts::ensure_indexes(held));
+        const Offset not_before = held->time_index().lookup(at).offset;
+        from = std::max(from, held->offset_index().lookup(not_before).offset);
     }
     while (from < log.log_end) {
         CO_TRY(const LogSlice slice, co_await log.read_any(from, kScanBytes));

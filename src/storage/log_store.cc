@@ -129,7 +129,6 @@ Task<Status> LogStore::delete_log(Log& log) {
     const TopicPartition name = own.identity.name;
     own.deleted = true;
     JournalGroup& erase = own.journal_entry(EntryKind::erase, Offset{0});
-    home.remove(own);
     if (own.observer != nullptr) {
         const Error gone{ErrorCode::unknown_topic_or_partition, own.identity.path + " is deleted"};
         own.observer->log_failed(log, gone);
@@ -137,6 +136,8 @@ Task<Status> LogStore::delete_log(Log& log) {
     }
     co_await own.users.close();
     CO_TRY_STATUS(co_await journal.wait_durable(erase.sequence));
+    // Until then a crash leaves the log as it was, and the catalogue has to know it.
+    home.remove(own);
     CO_TRY_STATUS(
         co_await own.lane.take(1));  // Everybody in front has had it; nobody comes behind.
     own.drop_unflushed();

@@ -50,7 +50,10 @@ std::string Recovery::segment_path(const Instance& log,
 }
 
 Task<Status> Recovery::run(std::vector<JournalChain> chains) {
-    for (const JournalChain& chain : chains) CO_TRY_STATUS(co_await first_pass(chain));
+    for (const JournalChain& chain : chains) {
+        CO_TRY_STATUS(co_await settle_newest_group(files_, chain));
+        CO_TRY_STATUS(co_await first_pass(chain));
+    }
     for (auto& [instance, log] : logs_) CO_TRY_STATUS(co_await prepare(log));
     for (const JournalChain& chain : chains) CO_TRY_STATUS(co_await second_pass(chain));
     for (auto& [instance, log] : logs_) {
@@ -93,27 +96,28 @@ Status Recovery::note(const JournalEntry& entry, uint64_t ordinal) {
             log.placed = true;
             log.segment_base = entry.offset;
             log.position = 0;
-            log.bases.insert(entry.offset);
+            log.ends[entry.offset] = 0;
             break;
         case EntryKind::append:
             TRY_STATUS(is_one_batch(entry.batch));
             log.placed = true;
             log.segment_base = entry.segment_base;
             log.position = uint64_t{entry.position} + entry.batch.size();
-            log.bases.insert(entry.segment_base);
+            log.ends[entry.segment_base] = log.position;
             break;
         case EntryKind::roll:
             log.placed = true;
             log.segment_base = entry.offset;
             log.position = 0;
-            log.bases.insert(entry.offset);
+            log.ends[entry.offset] = 0;
             break;
         case EntryKind::truncate:
-            log.cuts.push_back({ordinal, entry.offset});
+            log.cuts.push_back({ordinal, entry.offset, entry.segment_base});
             log.placed = true;
             log.segment_base = entry.segment_base;
             log.position = entry.position;
-            log.bases.erase(log.bases.upper_bound(entry.segment_base), log.bases.end());
+            log.ends.erase(log.ends.upper_bound(entry.segment_base), log.ends.end());
+            log.ends[entry.segment_base] = entry.position;
             break;
         case EntryKind::log_start: log.log_start = std::max(log.log_start, entry.offset); break;
         case EntryKind::erase: log.erasing = true; break;
@@ -129,8 +133,8 @@ bool Recovery::survives(const Instance& log, const JournalEntry& entry, uint64_t
         if (cut.ordinal > ordinal && batch.last_offset() >= cut.end) return false;
     }
     // A segment that retention took away stays away.
-    const auto next = log.bases.upper_bound(entry.segment_base);
-    return next == log.bases.end() || *next > log.log_start;
+    const auto next = log.ends.upper_bound(entry.segment_base);
+    return next == log.ends.end() || next->first > log.log_start;
 }
 
 Task<Status> Recovery::prepare(Instance& log) {
@@ -161,6 +165,10 @@ Task<Status> Recovery::prepare(Instance& log) {
         CO_TRY_STATUS(co_await write_file(files_, path, text, true));
     }
     if (log.log_start >= Offset{0}) log_starts_[log.log] = log.log_start;
+    for (const Cut& cut : log.cuts) {
+        const auto at = cuts_.try_emplace(log.log, cut.end).first;
+        at->second = std::min(at->second, cut.end);
+    }
     co_return Status();
 }
 
@@ -206,25 +214,35 @@ Task<Status> Recovery::flush_run(Instance& log) {
     BlockRef block = make_block(wanted.size());
     CO_TRY(const size_t got, co_await file->read(log.run_position, wanted.size(), block));
     const std::span<const std::byte> there{block->data(), got};
-    if (got == wanted.size() && std::equal(there.begin(), there.end(), wanted.span().begin())) {
-        co_return Status();
-    }
     const size_t other = first_foreign(there, wanted.span());
     if (other < there.size() && (log.cuts.empty() || !guarded_)) {
         co_return std::unexpected(foreign(path, log.run_position + other));
     }
+    // Also where the bytes are equal: a sync that failed in the last life may have left them in the
+    // page cache only, and no sync of ours would carry them.
     Chain bytes(wanted);
     CO_TRY([[maybe_unused]] size_t written,
            co_await file->write(log.run_position, std::move(bytes)));
-    CO_TRY([[maybe_unused]] size_t synced, co_await file->sync());
     co_return Status();
 }
 
 Task<Status> Recovery::finish(Instance& log) {
     if (log.erased || !log.placed) co_return Status();
     CO_TRY_STATUS(co_await remove_behind(log));
-    CO_TRY_STATUS(co_await end_segment(log));
+    for (auto at = log.ends.begin(); at != log.ends.end(); ++at) {
+        const auto next = std::next(at);
+        if (next != log.ends.end() && next->first <= log.log_start) continue;  // Retention took it.
+        CO_TRY_STATUS(co_await end_segment(log, at->first, at->second));
+    }
     co_return co_await files_.sync_directory(log.path);
+}
+
+/// Behind a truncation every segment is one that the journal saw beginning; any other is a name
+/// that the truncation removed and a power cut brought back.
+bool Recovery::was_cut_away(const Instance& log, Offset segment_base) {
+    if (log.ends.contains(segment_base)) return false;
+    return std::any_of(log.cuts.begin(), log.cuts.end(),
+                       [&](const Cut& cut) { return segment_base > cut.segment_base; });
 }
 
 /// Segments behind the last one, indexes and snapshots that can no longer be trusted.
@@ -238,10 +256,8 @@ Task<Status> Recovery::remove_behind(Instance& log) {
         const std::string path = join_path(log.path, entry.name);
         bool remove = false;
         if (const auto base = parse_offset_file(entry.name, kLogSuffix)) {
-            remove = *base > log.segment_base;
-            if (remove && (log.cuts.empty() || !guarded_)) {
-                co_return std::unexpected(foreign(path, 0));
-            }
+            remove = guarded_ && was_cut_away(log, *base);
+            if (!remove && *base > log.segment_base) co_return std::unexpected(foreign(path, 0));
         } else if (const auto index = parse_offset_file(entry.name, kOffsetIndexSuffix)) {
             remove = *index >= first;
         } else if (const auto times = parse_offset_file(entry.name, kTimeIndexSuffix)) {
@@ -254,34 +270,32 @@ Task<Status> Recovery::remove_behind(Instance& log) {
     co_return Status();
 }
 
-/// The last segment ends where the journal says.
-Task<Status> Recovery::end_segment(Instance& log) {
-    const std::string path = segment_path(log, log.segment_base, kLogSuffix);
+/// A segment ends where the journal says.
+Task<Status> Recovery::end_segment(Instance& log, Offset base, uint64_t position) {
+    const std::string path = segment_path(log, base, kLogSuffix);
     OpenOptions options;
     options.write = true;
     options.create = true;
     CO_TRY(const auto file, co_await files_.open(path, options));
     CO_TRY(const FileStatus status, co_await files_.status(path));
-    if (status.size < log.position) {
+    if (status.size < position) {
         co_return fail(ErrorCode::corrupt,
                        fmt::format("{} has {} bytes, the journal begins behind them and ends at "
                                    "{}: bytes that were synced are gone",
-                                   path, status.size, log.position));
+                                   path, status.size, position));
     }
-    if (status.size > log.position) {
-        const uint64_t extra = std::min<uint64_t>(status.size - log.position, kRunBytes);
+    if (status.size > position) {
+        const uint64_t extra = std::min<uint64_t>(status.size - position, kRunBytes);
         BlockRef block = make_block(extra);
-        CO_TRY(const size_t got, co_await file->read(log.position, extra, block));
+        CO_TRY(const size_t got, co_await file->read(position, extra, block));
         const auto written = std::find_if(block->data(), block->data() + got,
                                           [](std::byte b) { return b != std::byte{0}; });
         const bool zeros = written == block->data() + got;
         if (!zeros && (log.cuts.empty() || !guarded_)) {
-            co_return std::unexpected(foreign(path, log.position));
+            co_return std::unexpected(foreign(path, position));
         }
-        CO_TRY([[maybe_unused]] size_t done, co_await file->truncate(log.position));
     }
-    CO_TRY([[maybe_unused]] size_t synced, co_await file->sync());
-    co_return Status();
+    co_return co_await sync_anew(*file, position);
 }
 
 }  // namespace ottla::storage

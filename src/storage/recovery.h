@@ -30,7 +30,9 @@ public:
     Task<Status> run(std::vector<JournalChain> chains);
     /// Log starts that the journals know better than the checkpoint file.
     [[nodiscard]] const std::map<TopicPartition, Offset>& log_starts() const { return log_starts_; }
-
+    /// The lowest end of each log that was truncated: a recovery point above it means bytes and
+    /// indexes that are no more.
+    [[nodiscard]] const std::map<TopicPartition, Offset>& cuts() const { return cuts_; }
     /// Logs that the journals saw created: what checkpoint files say of their names is older.
     [[nodiscard]] const std::set<TopicPartition>& created() const { return created_; }
 
@@ -38,6 +40,7 @@ private:
     struct Cut {
         uint64_t ordinal = 0;
         Offset end{0};
+        Offset segment_base{0};
     };
     struct Instance {
         TopicPartition log;
@@ -47,10 +50,12 @@ private:
         bool erasing = false;
         bool erased = false;
         std::vector<Cut> cuts;
-        std::set<Offset> bases;
         bool placed = false;  ///< segment_base, position: where the log ends
         Offset segment_base{0};
         uint64_t position = 0;
+        /// Where each segment ends that the journal saw changing: what lies behind is what a cut
+        /// that never reached the disk left there.
+        std::map<Offset, uint64_t> ends;
         Offset log_start{-1};
         // Second pass: bytes that go to one place.
         Offset run_base{0};
@@ -69,7 +74,8 @@ private:
     Task<Status> flush_run(Instance& log);
     Task<Status> finish(Instance& log);
     Task<Status> remove_behind(Instance& log);
-    Task<Status> end_segment(Instance& log);
+    [[nodiscard]] static bool was_cut_away(const Instance& log, Offset segment_base);
+    Task<Status> end_segment(Instance& log, Offset base, uint64_t position);
     [[nodiscard]] std::string segment_path(const Instance& log,
                                            Offset base,
                                            std::string_view suffix) const;
@@ -79,6 +85,7 @@ private:
     const bool guarded_;
     std::map<uint64_t, Instance> logs_;
     std::map<TopicPartition, Offset> log_starts_;
+    std::map<TopicPartition, Offset> cuts_;
     std::set<TopicPartition> created_;
     size_t pending_bytes_ = 0;
 };

@@ -156,6 +156,9 @@ Task<Status> ShardDirectory::flush_log(uint64_t instance) {
     log->queued = false;
     // A log that is deleted meanwhile stays until everybody ahead of its deletion has had the lane.
     CO_TRY_STATUS(co_await log->lane.take(1));
+    // Before and behind: a checkpoint that begins meanwhile counts the effects that are done, so it
+    // has to sync them (it waits for the lane); what comes after is for the next one.
+    note_dirty(*log);
     const Status done = co_await log->run_lane();
     note_dirty(*log);
     log->lane.give_back(1);
@@ -207,6 +210,8 @@ Task<Status> ShardDirectory::checkpoint(bool all) {
         done = co_await sync_logs(std::move(instances));
         if (done) journal_.synced_through(through);
     }
+    // Whoever asked: after a failed sync the next one proves nothing.
+    if (!done) fail_with(done.error());
     checkpoint_turn_.give_back(1);
     if (done && error_) done = std::unexpected(*error_);
     co_return done;

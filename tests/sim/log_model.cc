@@ -38,6 +38,7 @@ void LogModel::apply(LogState& state, const LogChange& change) {
                 state.end = state.batches.back().base;
                 state.batches.pop_back();
             }
+            state.end = std::max(state.end, state.start);
             return;
         case LogChange::Kind::move_start: state.start = change.offset; return;
         case LogChange::Kind::remove: state = LogState{}; return;
@@ -70,22 +71,60 @@ std::optional<std::string> LogModel::durable_end_moved(Offset end) {
     return {};
 }
 
+namespace {
+
+/// Where two states that should be alike first differ.
+std::string first_difference(const LogState& found, const LogState& wanted) {
+    if (found.exists != wanted.exists || found.start != wanted.start) return "another start";
+    auto have = found.batches.begin();
+    for (const BatchFact& batch : wanted.batches) {
+        if (batch.end() <= wanted.start) continue;
+        while (have != found.batches.end() && have->end() <= found.start) ++have;
+        if (have == found.batches.end()) {
+            return fmt::format("nothing for the batch at {}", batch.base.value());
+        }
+        if (*have != batch) {
+            return fmt::format("another batch at {} (sequence {} x{}, wanted {} x{})",
+                               have->base.value(), have->sequence, have->records, batch.sequence,
+                               batch.records);
+        }
+        ++have;
+    }
+    return "more behind the end";
+}
+
+}  // namespace
+
+/// Is `found` the state behind the first `done` changes? The start may be further: it only moves
+/// over what is durable, so a checkpoint may know it while the appends in front of it are lost.
+bool LogModel::explains(const LogState& state, size_t done, const LogState& found) const {
+    LogState ahead = state;
+    for (;; ++done) {
+        if (ahead.reads_like(found)) return true;
+        while (done < changes_.size() && changes_[done].kind != LogChange::Kind::move_start) {
+            const LogChange::Kind kind = changes_[done].kind;
+            if (kind == LogChange::Kind::create || kind == LogChange::Kind::remove) return false;
+            ++done;
+        }
+        if (done == changes_.size() || changes_[done].offset > state.end) return false;
+        ahead.start = changes_[done].offset;
+    }
+}
+
 std::optional<std::string> LogModel::recovered(const LogState& found) {
     if (announced_) add(LogChange(*announced_));
     LogState state = base_;
-    std::optional<std::string> wrong;
+    std::string wrong;
     bool matched = false;
-    for (size_t done = 0; done <= changes_.size(); ++done) {
+    for (size_t done = 0; done <= changes_.size() && !matched; ++done) {
         if (done > 0) apply(state, changes_[done - 1]);
         if (done < durable_) continue;
         if (done == durable_) {
-            wrong = fmt::format("found {}; durable was {}, then {} more changes to {}",
+            wrong = fmt::format("found {}; durable was {}, then {} more changes to {}; {}",
                                 found.describe(), state.describe(), changes_.size() - durable_,
-                                now_.describe());
+                                now_.describe(), first_difference(found, state));
         }
-        if (!state.reads_like(found)) continue;
-        matched = true;
-        break;
+        matched = explains(state, done, found);
     }
     base_ = now_ = found;
     told_ = found.end;

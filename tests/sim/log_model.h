@@ -60,6 +60,7 @@ public:
 
 private:
     static void apply(LogState& state, const LogChange& change);
+    [[nodiscard]] bool explains(const LogState& state, size_t done, const LogState& found) const;
 
     LogState base_;
     std::vector<LogChange> changes_;
