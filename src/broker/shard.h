@@ -14,6 +14,7 @@
 #include <set>
 #include <span>
 
+#include "broker/client_bytes.h"
 #include "broker/controller_link.h"
 #include "broker/node_facts.h"
 #include "broker/placement.h"
@@ -54,6 +55,7 @@ public:
     [[nodiscard]] storage::LogStore& store() { return store_; }
     [[nodiscard]] Codecs& codecs() { return codecs_; }
     [[nodiscard]] Budget& frame_bytes() { return frame_bytes_; }
+    [[nodiscard]] ClientBytes& client_bytes() { return client_bytes_; }
     [[nodiscard]] Budget& append_turn() { return append_turn_; }
     [[nodiscard]] uint32_t count() const { return static_cast<uint32_t>(shards_.size()); }
     [[nodiscard]] ShardIndex owner_of(const PartitionKey& key) const {
@@ -127,6 +129,7 @@ private:
     DirectoryWatcher* watcher_ = nullptr;
     Codecs codecs_;
     Budget frame_bytes_;
+    ClientBytes client_bytes_;
     Budget append_turn_;
     metadata::ImagePtr image_;
     Event image_changed_;

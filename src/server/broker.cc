@@ -57,6 +57,7 @@ Result<broker::NodeFacts> facts_of(const BrokerParts& parts) {
     facts.faults = parts.faults;
     TRY_STATUS(check_roles(facts.settings, facts.id));
     TRY(facts.listeners, broker::client_listeners(facts.settings));
+    TRY_STATUS(server::ConnectionQuota::check(facts.settings));
     const auto advertised = facts.settings.find("advertised.listeners");
     facts.auto_advertise = !advertised || advertised->empty();
     return facts;

@@ -15,25 +15,21 @@ constexpr Duration kAcceptPause = 100ms;
 ConnectionLimits limits_of(const Settings& settings) {
     ConnectionLimits limits;
     limits.max_frame_bytes = static_cast<size_t>(settings.number("socket.request.max.bytes"));
+    limits.in_flight = static_cast<size_t>(settings.number("queued.max.requests"));
     const int64_t idle = settings.number("connections.max.idle.ms");
     // A negative value switches it off, as in Kafka.
     limits.max_idle = idle < 0 ? Duration(24h * 365) : Duration(std::chrono::milliseconds(idle));
     return limits;
 }
 
-size_t share_of(int64_t total, uint32_t shards) {
-    return static_cast<size_t>((total + shards - 1) / shards);
-}
-
 }  // namespace
 
-ShardServer::ShardServer(broker::Shard& shard)
+ShardServer::ShardServer(broker::Shard& shard, ConnectionQuota& quota)
     : shard_(shard),
       dispatch_(shard),
-      services_{shard.runtime(), dispatch_, shard.frame_bytes(), shard.log(),
-                limits_of(shard.facts().settings)},
-      most_connections_(
-          share_of(shard.facts().settings.number("max.connections"), shard.facts().shard_count)),
+      services_{shard.runtime(),      dispatch_,   shard.frame_bytes(),
+                shard.client_bytes(), shard.log(), limits_of(shard.facts().settings)},
+      quota_(quota),
       inside_(shard.runtime()) {}
 
 Task<Result<std::vector<BoundListener>>> ShardServer::listen(
@@ -77,7 +73,9 @@ Task<> ShardServer::accept_loop(Listener& listener, std::string name) {
         auto accept = listener.accept();
         Result<std::unique_ptr<Stream>> stream = co_await accept;
         if (stream) {
-            welcome(*std::move(stream), name);
+            auto asking = may_come_in((*stream)->peer().host);
+            const bool admitted = co_await std::move(asking);
+            if (admitted) welcome(*std::move(stream), name);
         } else if (stream.error().code == ErrorCode::cancelled) {
             co_return;
         } else {
@@ -88,14 +86,32 @@ Task<> ShardServer::accept_loop(Listener& listener, std::string name) {
     }
 }
 
-void ShardServer::welcome(std::unique_ptr<Stream> stream, const std::string& name) {
-    if (stopping_ || connections_.size() >= most_connections_) {
-        shard_.log().write(LogLevel::warning,
-                           fmt::format("connection of {} refused: max.connections is reached",
-                                       to_string(stream->peer())));
-        stream->close();
-        return;
+Task<bool> ShardServer::may_come_in(std::string address) {
+    if (stopping_) co_return false;
+    if (quota_.is_unlimited()) co_return true;
+    auto work = [this, address](broker::Shard&) { return quota_.admit(address); };
+    auto asking = shard_.on(ShardIndex{0}, std::move(work));
+    const Status admitted = co_await std::move(asking);
+    if (admitted && stopping_) {
+        auto leaving = leaves(std::move(address));
+        co_await std::move(leaving);
+        co_return false;
     }
+    if (!admitted && !stopping_) {
+        shard_.log().write(LogLevel::warning, fmt::format("connection of {} refused: {}", address,
+                                                          admitted.error().detail));
+    }
+    co_return admitted.has_value();
+}
+
+Task<> ShardServer::leaves(std::string address) {
+    if (quota_.is_unlimited()) co_return;
+    auto work = [this, address](broker::Shard&) { return quota_.release(address); };
+    auto leaving = shard_.on(ShardIndex{0}, std::move(work));
+    (void)co_await std::move(leaving);
+}
+
+void ShardServer::welcome(std::unique_ptr<Stream> stream, const std::string& name) {
     const uint64_t id = next_id_++;
     connections_.emplace(id, std::make_unique<Connection>(services_, std::move(stream), name));
     shard_.runtime().spawn(run_connection(id));
@@ -105,11 +121,17 @@ Task<> ShardServer::run_connection(uint64_t id) {
     const Gate::Pass pass = inside_.enter();
     Connection& connection = *connections_.at(id);
     co_await connection.run();
+    std::string address = connection.session().peer.host;
     connections_.erase(id);
+    auto leaving = leaves(std::move(address));
+    co_await std::move(leaving);
 }
 
-Server::Server(std::span<broker::Shard* const> shards) : first_(*shards.front()) {
-    for (broker::Shard* shard : shards) shards_.push_back(std::make_unique<ShardServer>(*shard));
+Server::Server(std::span<broker::Shard* const> shards)
+    : first_(*shards.front()), quota_(first_.runtime(), first_.facts().settings) {
+    for (broker::Shard* shard : shards) {
+        shards_.push_back(std::make_unique<ShardServer>(*shard, quota_));
+    }
 }
 
 Task<Result<std::vector<BoundListener>>> Server::listen(
@@ -136,6 +158,7 @@ Task<> Server::serve() {
 }
 
 Task<> Server::stop() {
+    quota_.close();
     std::vector<Task<Status>> stops;
     for (uint32_t index = 0; index < shards_.size(); ++index) {
         auto work = [server = shards_[index].get()](broker::Shard&) { return server->stop(); };

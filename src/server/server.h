@@ -16,6 +16,7 @@
 
 #include "broker/shard.h"
 #include "server/connection.h"
+#include "server/connection_quota.h"
 #include "server/dispatch.h"
 
 namespace ottla::server {
@@ -29,7 +30,7 @@ struct BoundListener {
 /// One shard's listeners and connections.
 class ShardServer {
 public:
-    explicit ShardServer(broker::Shard& shard);
+    ShardServer(broker::Shard& shard, ConnectionQuota& quota);
     ShardServer(const ShardServer&) = delete;
     ShardServer& operator=(const ShardServer&) = delete;
 
@@ -42,12 +43,14 @@ public:
 private:
     Task<> accept_loop(Listener& listener, std::string name);
     Task<> run_connection(uint64_t id);
+    Task<bool> may_come_in(std::string address);
+    Task<> leaves(std::string address);
     void welcome(std::unique_ptr<Stream> stream, const std::string& name);
 
     broker::Shard& shard_;
     Dispatch dispatch_;
     ConnectionServices services_;
-    size_t most_connections_;
+    ConnectionQuota& quota_;  // of shard 0, for all
     struct Bound {
         std::string name;
         std::unique_ptr<Listener> listener;
@@ -69,6 +72,7 @@ public:
 
 private:
     broker::Shard& first_;
+    ConnectionQuota quota_;
     std::vector<std::unique_ptr<ShardServer>> shards_;
 };
 

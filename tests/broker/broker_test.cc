@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The whole broker on a simulated machine: what it promises its clients, over raw frames. Covers
-// broker/node, broker/log_directories, broker/partition_manager, broker/shard, broker/partition_calls,
-// replication/partition, server/server, server/broker and the handlers produce, fetch and list_offsets.
+// The whole broker on a simulated machine: what it promises its clients, over raw frames. It
+// covers broker/node, broker/log_directories, broker/partition_manager, broker/partition_calls,
+// covers replication/partition, server/server, server/broker, raft/driver, controller/topics and
+// covers server/handlers/produce, server/handlers/fetch, server/handlers/list_offsets.
 #include "ottla/broker.h"
 
 #include "protocol/api_versions.h"
@@ -522,6 +523,8 @@ TEST(MakeBroker, SettingsThatCannotBeHonouredAreRefusedByName) {
         {"controller.quorum.voters", "7@a:1"},
         {"listeners", "SSL://:9093"},
         {"listeners", "nonsense"},
+        {"max.connections.per.ip.overrides", "127.0.0.1"},
+        {"max.connections.per.ip.overrides", "127.0.0.1:-1"},
     };
     for (const auto& [name, value] : cases) {
         Settings settings;

@@ -47,6 +47,7 @@ public:
             auto any = when_any(released, gone);
             (void)co_await any;
         }
+        if (slices.contains(name)) co_return Answer{.frame = Chain(slices[name])};
         const auto size = released_.contains(name) ? released_[name] : 0;
         co_return Answer{.frame =
                              Chain(Buffer::copy_of("<" + name + std::string(size, '+') + ">"))};
@@ -56,6 +57,7 @@ public:
         changed_.notify_all();
     }
     std::vector<std::string> started;
+    std::map<std::string, Buffer> slices;  ///< answers of the test's own
 
 private:
     std::map<std::string, size_t> released_;
@@ -69,14 +71,25 @@ std::string frame(std::string_view payload) {
     return bytes.append(payload);
 }
 
+class Nobody final : public broker::ClientBytes::Owner {
+public:
+    void evict(const std::string&) override {}
+};
+
 class ConnectionTest : public testing::Test {
 protected:
+    static Task<> reserve(broker::ClientBytes& all, const bool* gives_up) {
+        auto reserving = all.reserve(100, gives_up);
+        const auto reservation = co_await std::move(reserving);
+        (void)co_await all.runtime().sleep_for(1s);
+    }
     /// Roots use the connection: they go first (in production the Server outlives them).
     ~ConnectionTest() override { runtime_.destroy_roots(); }
     void open(ConnectionLimits limits = {}, int64_t budget = 1 << 20) {
         frame_bytes_ = std::make_unique<Budget>(runtime_, budget);
+        client_bytes_ = std::make_unique<broker::ClientBytes>(runtime_, client_limit_, 30s);
         services_ = std::make_unique<ConnectionServices>(
-            ConnectionServices{runtime_, dispatcher_, *frame_bytes_, log_, limits});
+            ConnectionServices{runtime_, dispatcher_, *frame_bytes_, *client_bytes_, log_, limits});
         auto stream = std::make_unique<test::FakeStream>(runtime_);
         stream_ = stream.get();
         connection_ = std::make_unique<Connection>(*services_, std::move(stream), "PLAINTEXT");
@@ -101,6 +114,9 @@ protected:
     LetterDispatcher dispatcher_{runtime_};
     LinesLogger log_;
     std::unique_ptr<Budget> frame_bytes_;
+    Nobody nobody_;
+    size_t client_limit_ = 1 << 20;
+    std::unique_ptr<broker::ClientBytes> client_bytes_;
     std::unique_ptr<ConnectionServices> services_;
     std::unique_ptr<Connection> connection_;
     test::FakeStream* stream_ = nullptr;
@@ -221,6 +237,95 @@ TEST_F(ConnectionTest, RequestsInFlightAreBoundedInBytesOverTheShard) {
     EXPECT_EQ(dispatcher_.started.size(), 2U);
     release("bbbb");
     EXPECT_EQ(frame_bytes_->free(), 6);
+}
+
+TEST_F(ConnectionTest, ALargeAnswerLeavesInPiecesAndEachIsLetGoOnceItIsSent) {
+    open();
+    stream_->stalled = true;
+    arrive(frame("pa"));
+    release("a", 3'000'000);
+    EXPECT_GT(connection_->queued_answer_bytes(), 3'000'000U);
+    stream_->take_one_write();
+    runtime_.run();
+    EXPECT_LT(connection_->queued_answer_bytes(), 2'000'000U);
+    stream_->resume_writes();
+    runtime_.run();
+    EXPECT_EQ(connection_->queued_answer_bytes(), 0U);
+    EXPECT_EQ(stream_->written, "<a" + std::string(3'000'000, '+') + ">");
+    EXPECT_EQ(client_bytes_->held(), 0U);
+}
+
+TEST_F(ConnectionTest, WhatWaitsDoesNotPinALargeBlock) {
+    open();
+    stream_->stalled = true;
+    arrive(frame("p.first") + frame("pbig") + frame("psmall"));
+    const BlockRef chunk = make_block(1 << 20);
+    dispatcher_.slices["small"] = Buffer(chunk, 0, 100);
+    dispatcher_.slices["big"] = Buffer(chunk, 0, 1 << 19);
+    release("small");
+    dispatcher_.slices.erase("small");
+    dispatcher_.slices.erase("big");
+    EXPECT_FALSE(chunk->is_shared());
+}
+
+TEST_F(ConnectionTest, UnderPressureAClientThatDoesNotReadLosesItsPlaceWithOneLine) {
+    client_limit_ = 1000;
+    open();
+    stream_->stalled = true;
+    arrive(frame("pa"));
+    release("a", 2000);
+    runtime_.advance(40s);
+    EXPECT_FALSE(ended_);
+    const bool never = false;
+    runtime_.spawn(reserve(*client_bytes_, &never));
+    runtime_.spawn(reserve(*client_bytes_, &never));
+    runtime_.run();
+    EXPECT_TRUE(ended_);
+    ASSERT_EQ(log_.lines.size(), 1U);
+    EXPECT_NE(log_.lines[0].find("client.test:50000: memory is short"), std::string::npos);
+    connection_.reset();
+    runtime_.advance(10s);
+    EXPECT_EQ(client_bytes_->held(), 0U);
+}
+
+TEST_F(ConnectionTest, APartOfAFrameCountsAndItsClaimDoesNot) {
+    open();
+    std::string large = frame("p." + std::string(500'000, 'x'));
+    arrive(std::string_view(large).substr(0, 10));
+    EXPECT_LT(client_bytes_->held(), 10U);
+    arrive(std::string_view(large).substr(10, 300'000));
+    EXPECT_EQ(client_bytes_->held(), 300'006U);
+    arrive(std::string_view(large).substr(300'010));
+    EXPECT_EQ(client_bytes_->held(), 0U);
+    EXPECT_EQ(dispatcher_.started.size(), 1U);
+}
+
+TEST_F(ConnectionTest, AFrameIsNotReadOnWhileTheShardHasNoMemoryAndAnotherGoesFirst) {
+    client_limit_ = 1000;
+    open();
+    const bool never = false;
+    broker::ClientBytes::Holder first(*client_bytes_, nobody_, broker::ClientBytes::Side::frames);
+    runtime_.spawn(client_bytes_->wait_to_grow(first, &never));
+    runtime_.run();
+    const std::string large = frame("p." + std::string(5000, 'x'));
+    arrive(std::string_view(large).substr(0, 1500));
+    EXPECT_FALSE(stream_->is_reading());
+    first.wait_for_client(false);
+    arrive(std::string_view(large).substr(1500));
+    EXPECT_EQ(dispatcher_.started.size(), 1U);
+    EXPECT_TRUE(stream_->is_reading());
+}
+
+TEST_F(ConnectionTest, ClosingWhileAFrameWaitsForMemoryReturns) {
+    client_limit_ = 1000;
+    open();
+    const bool never = false;
+    broker::ClientBytes::Holder first(*client_bytes_, nobody_, broker::ClientBytes::Side::frames);
+    runtime_.spawn(client_bytes_->wait_to_grow(first, &never));
+    arrive(std::string_view(frame("p." + std::string(5000, 'x'))).substr(0, 1500));
+    connection_->close();
+    runtime_.run();
+    EXPECT_TRUE(ended_);
 }
 
 TEST_F(ConnectionTest, TheEndOfTheClientEndsItsLongPoll) {

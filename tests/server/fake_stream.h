@@ -50,6 +50,7 @@ public:
         stalled = false;
         while (!writing_.empty()) take(static_cast<WriteOp&>(writing_.pop_front()));
     }
+    void take_one_write() { take(static_cast<WriteOp&>(writing_.pop_front())); }
     [[nodiscard]] bool is_reading() const { return !reading_.empty(); }
 
     std::string written;

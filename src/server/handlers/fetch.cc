@@ -42,6 +42,8 @@ struct Plan {
     Groups groups;
     size_t min_bytes = 0;
     size_t max_bytes = 0;
+    size_t wanted_bytes = 0;  // what the partitions' own limits add up to, at most max_bytes
+    size_t enough_bytes = 0;  // to answer before the deadline
     Instant deadline;
 };
 
@@ -91,6 +93,8 @@ Plan make_plan(const Context& context, const FetchRequest& request) {
             item.partition = p;
             if (item.readable) {
                 plan.groups[context.shard.owner_of(item.key)].push_back(plan.items.size());
+                const size_t left = plan.max_bytes - plan.wanted_bytes;
+                plan.wanted_bytes += std::min(item.ask.max_bytes, left);
             }
             plan.items.push_back(std::move(item));
         }
@@ -101,7 +105,7 @@ Plan make_plan(const Context& context, const FetchRequest& request) {
 /// Reads everything once. Each shard keeps to the limit by itself; what they found together is held
 /// against it in request order afterwards: the first batch always goes, later partitions wait their
 /// turn.
-Task<Status> read_round(Context context, Plan& plan) {
+Task<Status> read_round(Context context, Plan& plan, size_t max_bytes) {
     std::vector<Task<Answers>> calls;
     for (const auto& [owner, members] : plan.groups) {
         std::vector<broker::ReadItem> items;
@@ -109,8 +113,8 @@ Task<Status> read_round(Context context, Plan& plan) {
         for (const size_t index : members) {
             items.push_back({plan.items[index].key, plan.items[index].ask});
         }
-        auto work = [held = std::move(items), most = plan.max_bytes](broker::Shard& there) mutable {
-            return broker::read_group(there, std::move(held), most);
+        auto work = [held = std::move(items), max_bytes](broker::Shard& there) mutable {
+            return broker::read_group(there, std::move(held), max_bytes);
         };
         calls.push_back(context.shard.on(owner, std::move(work)));
     }
@@ -126,12 +130,23 @@ Task<Status> read_round(Context context, Plan& plan) {
     size_t total = 0;
     for (Item& item : plan.items) {
         const size_t size = item.answer.records.size();
-        if (total != 0 && size > plan.max_bytes - std::min(total, plan.max_bytes)) {
+        if (total != 0 && size > max_bytes - std::min(total, max_bytes)) {
             item.answer.records = Chain();
         }
         total += item.answer.records.size();
     }
     co_return Status();
+}
+
+/// A round within what the shard can hold for slow clients: under pressure it finds less.
+Task<> read_within_memory(Context context, Plan& plan) {
+    auto reserving =
+        context.shard.client_bytes().reserve(plan.wanted_bytes, &context.session.is_gone);
+    const auto reservation = co_await std::move(reserving);
+    plan.enough_bytes = std::min(plan.min_bytes, reservation.bytes());
+    const bool all = reservation.bytes() >= plan.wanted_bytes;
+    auto reading = read_round(context, plan, all ? plan.max_bytes : reservation.bytes());
+    (void)co_await std::move(reading);
 }
 
 size_t bytes_found(const Plan& plan) {
@@ -143,7 +158,7 @@ size_t bytes_found(const Plan& plan) {
 bool must_answer_now(const Context& context, const Plan& plan) {
     if (context.session.is_gone || plan.groups.empty()) return true;
     if (context.shard.runtime().now() >= plan.deadline) return true;
-    if (bytes_found(plan) >= plan.min_bytes) return true;
+    if (bytes_found(plan) >= plan.enough_bytes) return true;
     return std::ranges::any_of(
         plan.items, [](const Item& item) { return item.answer.error != ErrorCode::none; });
 }
@@ -175,7 +190,8 @@ Task<> park(Context context, Plan& plan) {
     Runtime& runtime = context.shard.runtime();
     LongPoll poll(runtime);
     const uint64_t ticket = context.shard.next_ticket();
-    const size_t missing = plan.min_bytes - bytes_found(plan);
+    const size_t missing = plan.enough_bytes - bytes_found(plan);
+    for (Item& item : plan.items) item.answer.records = Chain();  // Read again when it wakes.
     const size_t shards = plan.groups.size();
     poll.armed = shards;
     for (const auto& [owner, members] : plan.groups) {
@@ -282,8 +298,8 @@ Task<FetchResponse> handle_fetch(Context context, FetchRequest request) {
     }
     Plan plan = make_plan(context, request);
     while (true) {
-        auto reading = read_round(context, plan);
-        (void)co_await std::move(reading);
+        auto reading = read_within_memory(context, plan);
+        co_await std::move(reading);
         if (must_answer_now(context, plan)) break;
         auto parking = park(context, plan);
         co_await std::move(parking);

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// ConnectionQuota: how many connections a node has, in all and for each address. It lives on shard
+// 0 and counts for every shard; a node without limits never asks it.
+//
+//   max.connections          beyond it a new connection waits, not served, until another one ends
+//   max.connections.per.ip   beyond it, or beyond its override, a new one is closed at once
+// As Kafka does both. `admit` holds a place until `release`.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "ottla/settings.h"
+#include "ottla/sync.h"
+
+namespace ottla::server {
+
+class ConnectionQuota {
+public:
+    /// invalid_config when max.connections.per.ip.overrides cannot be read.
+    static Status check(const Settings& settings);
+
+    ConnectionQuota(Runtime& runtime, const Settings& settings);
+    ConnectionQuota(const ConnectionQuota&) = delete;
+    ConnectionQuota& operator=(const ConnectionQuota&) = delete;
+
+    [[nodiscard]] bool is_unlimited() const { return unlimited_; }
+    /// A place for a client at `address`. policy_violation names the limit that refuses it;
+    /// cancelled after `close`.
+    Task<Status> admit(std::string address);
+    Task<Status> release(std::string address);
+    /// Who waits for a place fails.
+    void close();
+
+private:
+    [[nodiscard]] int64_t limit_of(const std::string& address) const;
+
+    int64_t most_;
+    int64_t most_per_address_;
+    std::map<std::string, int64_t> overrides_;
+    bool unlimited_;
+    int64_t count_ = 0;
+    std::map<std::string, int64_t> per_address_;
+    bool closed_ = false;
+    Event changed_;
+};
+
+}  // namespace ottla::server
