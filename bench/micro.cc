@@ -4,6 +4,7 @@
 #include <benchmark/benchmark.h>
 
 #include <cstring>
+#include <limits>
 
 #include "base/crc32c.h"
 #include "records/records.h"
@@ -68,6 +69,22 @@ void walk_records(benchmark::State& state) {
     state.SetItemsProcessed(state.iterations() * 64);
 }
 BENCHMARK(walk_records)->Arg(100)->Arg(1024);
+
+/// What a leader does with each batch it is sent: header, checksum, walk over the records.
+void validate_batch(benchmark::State& state) {
+    Codecs codecs;
+    const auto record_bytes = static_cast<size_t>(state.range(1));
+    const Buffer batch = batch_of(codecs, static_cast<Codec>(state.range(0)),
+                                  64 * 1024 / record_bytes, record_bytes);
+    const ProduceRules rules{.timestamp_before_max_ms = std::numeric_limits<int64_t>::max()};
+    for (auto _ : state) {
+        auto valid = validate_produced(batch, rules, WallTime{1}, codecs);
+        if (!valid) state.SkipWithError(valid.error().error.detail.c_str());
+        benchmark::DoNotOptimize(valid);
+    }
+    state.SetBytesProcessed(state.iterations() * 64 * 1024);
+}
+BENCHMARK(validate_batch)->ArgsProduct({{0}, {100, 1024}})->ArgsProduct({{1, 2, 3, 4}, {1024}});
 
 void build_batch(benchmark::State& state) {
     Codecs codecs;
