@@ -3,7 +3,9 @@
 
 Readiness is a line of the broker's log, never a guess in seconds. Whatever the broker wrote is shown when a test fails.
 """
+import contextlib
 import os
+import random
 import re
 import shutil
 import signal
@@ -13,19 +15,25 @@ import tempfile
 import threading
 
 OTTLA = os.environ["OTTLA"]
-READY = re.compile(r"is ready, serving on")
 START_LIMIT_SECONDS = 60
 STOP_LIMIT_SECONDS = 60
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+def free_port(following=0):
+    """A port that is free with the `following` ones behind it. It lies below the range that the system gives to
+    connections: a broker that comes back must find its port as it left it."""
+    while True:
+        port = random.randrange(10_000, 30_000)
+        with contextlib.ExitStack() as probes, contextlib.suppress(OSError):
+            for number in range(port, port + following + 1):
+                probes.enter_context(socket.socket()).bind(("127.0.0.1", number))
+            return port
 
 
 class Broker:
     """`with Broker() as broker:` runs one; `stop` is SIGTERM and must exit 0, `kill` is SIGKILL."""
+
+    READY = re.compile(r"is ready, serving on")
 
     def __init__(self, *overrides, directory=None):
         self.port = free_port()
@@ -58,17 +66,19 @@ class Broker:
     def start(self):
         self.process = subprocess.Popen(self.command(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                                         cwd=self.directory)
-        ready = threading.Event()
-        self.reader = threading.Thread(target=self._read, args=(self.process, ready), daemon=True)
+        ready, ended = threading.Event(), threading.Event()
+        self.reader = threading.Thread(target=self._read, args=(self.process, ready, ended), daemon=True)
         self.reader.start()
-        if not ready.wait(START_LIMIT_SECONDS) or self.process.poll() is not None:
+        if not ready.wait(START_LIMIT_SECONDS) or ended.is_set():
             raise AssertionError("the broker did not start:\n" + "".join(self.lines[-40:]))
 
-    def _read(self, process, ready):
+    def _read(self, process, ready, ended):
+        """Its log ends when it does: before the line of READY that is an end of the waiting too."""
         for line in process.stdout:
             self.lines.append(line)
-            if READY.search(line):
+            if self.READY.search(line):
                 ready.set()
+        ended.set()
         ready.set()
 
     def stop(self):

@@ -36,6 +36,13 @@ def offsets(broker, *words):
     return {(topic, int(partition)): int(offset) for topic, partition, offset in found if offset}
 
 
+def cluster(broker):
+    """What must outlive every change of program: cluster id, topics with their ids and settings, and where logs end."""
+    cluster_id = re.search(r"Cluster ID: (\S{22})", tool(CLUSTER, "cluster-id", "--bootstrap-server", broker.address))[1]
+    described = sorted(line.partition("\tElr:")[0].strip() for line in topics(broker, "--describe").splitlines())
+    return {"cluster id": cluster_id, "topics": described, "ends": offsets(broker)}
+
+
 def produce(broker, topic, lines, *words):
     tool(PRODUCE, "--bootstrap-server", broker.address, "--topic", topic, *words, stdin="\n".join(lines) + "\n")
 

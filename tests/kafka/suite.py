@@ -8,7 +8,6 @@ import os
 import pathlib
 import re
 import signal
-import socket
 import subprocess
 import sys
 import traceback
@@ -23,17 +22,6 @@ sys.path.insert(0, str(ROOT / "tests/integration"))
 import harness  # noqa: E402  (needs the path above)
 
 
-def two_free_ports():
-    """A port for clients, with the one behind it for the controller."""
-    while True:
-        with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            port = first.getsockname()[1]
-            with contextlib.suppress(OSError, OverflowError):
-                second.bind(("127.0.0.1", port + 1))
-                return port
-
-
 class ApacheKafka(harness.Broker):
     """Apache Kafka with the face of harness.Broker; a directory that was formatted before is used as it is."""
 
@@ -42,18 +30,11 @@ class ApacheKafka(harness.Broker):
 
     def __init__(self, *overrides, directory=None):
         super().__init__(*overrides, directory=directory)
-        self.port = two_free_ports()
+        self.port = harness.free_port(following=1)  # the controller listens behind the broker
         self.address = f"127.0.0.1:{self.port}"
 
     def command(self):
         return [KAFKA, "start", self.directory, str(self.port), *self.overrides]
-
-    def _read(self, process, ready):
-        for line in process.stdout:
-            self.lines.append(line)
-            if self.READY.search(line):
-                ready.set()
-        ready.set()
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
