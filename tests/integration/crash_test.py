@@ -2,6 +2,7 @@
 """kill -9 again and again under a writer: every acknowledged record is there afterwards, at its offset, and readable."""
 import random
 import threading
+import time
 import unittest
 
 from harness import Broker, cli, run
@@ -47,6 +48,13 @@ class Writer(threading.Thread):
 
 
 class Crash(unittest.TestCase):
+    def wait_for_end(self, broker, topic, end):
+        limit = time.monotonic() + 30
+        wire = Wire(broker.port)
+        while wire.end_offset(topic) < end:
+            self.assertLess(time.monotonic(), limit, f"{topic} does not reach {end}")
+        wire.close()
+
     def test_no_acknowledged_record_is_lost_under_repeated_kill_9(self):
         chance = random.Random(20261121)
         acknowledged = {}
@@ -73,6 +81,33 @@ class Crash(unittest.TestCase):
         self.assertEqual(len(stored), len(found.splitlines()), "an offset was read twice")
         lost = {offset: value for offset, value in acknowledged.items() if stored.get(b"%d" % offset) != value}
         self.assertEqual(lost, {}, f"{len(lost)} of {len(acknowledged)} acknowledged records are gone or others")
+
+    def test_what_an_idempotent_producer_sends_again_after_lost_responses_is_stored_once(self):
+        out_of_order = 45
+        with Broker() as broker:
+            cli(broker, "topic", "create", "once", "--partitions", "1")
+            wire = Wire(broker.port)
+            producer = wire.init_producer()
+            wire.close()
+            number = 0
+            for how, arrive in [("stop", True), ("kill", True), ("kill", False), ("stop", False), ("kill", True)]:
+                five = [batch([b"%d" % n], producer=(*producer, n)) for n in range(number, number + 5)]
+                lost = Wire(broker.port)
+                for each in five:
+                    lost.send_produce("once", each)
+                if arrive:
+                    self.wait_for_end(broker, "once", number + 5)
+                lost.close()  # not one response was read
+                broker.restart(how)
+                again = Wire(broker.port)
+                for expected, each in enumerate(five, number):
+                    self.assertEqual(again.produce("once", each), (0, expected), f"sent again after {how}")
+                gap = batch([b"gap"], producer=(*producer, number + 7))
+                self.assertEqual(again.produce("once", gap)[0], out_of_order, f"a gap after {how}")
+                again.close()
+                number += 5
+            found = run("kcat", "-C", "-b", broker.address, "-t", "once", "-o", "beginning", "-e", "-q").stdout
+        self.assertEqual(found.split(), [b"%d" % n for n in range(number)])
 
 
 if __name__ == "__main__":

@@ -94,3 +94,19 @@ class Wire:
     def produce(self, topic, records, acks=-1):
         self.send_produce(topic, records, acks)
         return self.receive_produce()
+
+    def init_producer(self):
+        """A new idempotent producer: (id, epoch), InitProducerId v0."""
+        self.send(22, 0, text(None) + struct.pack(">i", 60000))
+        _, body = self.receive()
+        _, error, producer, epoch = struct.unpack(">ihqh", body)
+        assert error == 0, f"InitProducerId answered {error}"
+        return producer, epoch
+
+    def end_offset(self, topic):
+        """Where partition 0 ends for a consumer (ListOffsets v1)."""
+        self.send(2, 1, struct.pack(">ii", -1, 1) + text(topic) + struct.pack(">iiq", 1, 0, -1))
+        _, body = self.receive()
+        _, error, _, offset = struct.unpack_from(">ihqq", body, 4 + 2 + len(topic) + 4)
+        assert error == 0, f"ListOffsets answered {error}"
+        return offset
