@@ -22,7 +22,8 @@ constexpr std::array kVerbs = {
     Verb{"produce"sv, ottla::app::produce_command, "TOPIC: records from lines of standard input"sv},
     Verb{"consume"sv, ottla::app::consume_command, "TOPIC [--from-beginning] [--max-messages N]"sv},
     Verb{"storage"sv, ottla::app::storage_command, "close DIR...: end an unclean stop offline"sv},
-    Verb{"inspect"sv, ottla::app::inspect_command, "message: decode and encode messages"sv},
+    Verb{"inspect"sv, ottla::app::inspect_command,
+         "[KIND] FILE|FOLDER...: what a file of a log directory holds"sv},
     Verb{"config"sv, ottla::app::config_command, "document: every setting, as docs/CONFIG.md"sv},
 };
 

@@ -48,27 +48,13 @@ void append_escaped(std::string& out, char c) {
     }
 }
 
-std::string plain(const Cell& cell) {
-    if (const auto* text = std::get_if<std::string>(&cell)) return *text;
-    if (const auto* number = std::get_if<int64_t>(&cell)) return std::to_string(*number);
-    if (const auto* yes = std::get_if<bool>(&cell)) return *yes ? "yes" : "no";
-    return "-";
-}
-
-std::string json(const Cell& cell) {
-    if (const auto* text = std::get_if<std::string>(&cell)) return json_string(*text);
-    if (const auto* number = std::get_if<int64_t>(&cell)) return std::to_string(*number);
-    if (const auto* yes = std::get_if<bool>(&cell)) return *yes ? "true" : "false";
-    return "null";
-}
-
 std::string render_json(const Rows& rows) {
     std::string out = "[";
     for (size_t i = 0; i < rows.rows.size(); ++i) {
         out += i == 0 ? "{" : ",\n {";
         for (size_t column = 0; column < rows.columns.size(); ++column) {
             out += fmt::format("{}{}: {}", column == 0 ? "" : ", ",
-                               json_string(rows.columns[column]), json(rows.rows[i][column]));
+                               json_string(rows.columns[column]), json_text(rows.rows[i][column]));
         }
         out += "}";
     }
@@ -77,15 +63,10 @@ std::string render_json(const Rows& rows) {
 
 std::string render_table(const Rows& rows) {
     std::vector<std::vector<std::string>> lines(1);
-    for (std::string name : rows.columns) {
-        std::ranges::transform(name, name.begin(), [](char c) {
-            return c == '_' ? ' ' : static_cast<char>(c >= 'a' && c <= 'z' ? c - 32 : c);
-        });
-        lines[0].push_back(std::move(name));
-    }
+    for (const std::string& name : rows.columns) lines[0].push_back(table_heading(name));
     for (const auto& row : rows.rows) {
         auto& line = lines.emplace_back();
-        for (const Cell& cell : row) line.push_back(plain(cell));
+        for (const Cell& cell : row) line.push_back(plain_text(cell));
     }
     std::vector<size_t> widths(rows.columns.size());
     for (const auto& line : lines) {
@@ -101,6 +82,41 @@ std::string render_table(const Rows& rows) {
 }
 
 }  // namespace
+
+std::string plain_text(const Cell& cell) {
+    if (const auto* text = std::get_if<std::string>(&cell)) return *text;
+    if (const auto* number = std::get_if<int64_t>(&cell)) return std::to_string(*number);
+    if (const auto* yes = std::get_if<bool>(&cell)) return *yes ? "yes" : "no";
+    if (const auto* shown = std::get_if<Shown>(&cell)) return shown->plain;
+    return "-";
+}
+
+std::string json_text(const Cell& cell) {
+    if (const auto* text = std::get_if<std::string>(&cell)) return json_string(*text);
+    if (const auto* number = std::get_if<int64_t>(&cell)) return std::to_string(*number);
+    if (const auto* yes = std::get_if<bool>(&cell)) return *yes ? "true" : "false";
+    if (const auto* shown = std::get_if<Shown>(&cell)) return shown->json;
+    return "null";
+}
+
+std::string table_heading(std::string_view column) {
+    std::string name(column);
+    std::ranges::transform(name, name.begin(), [](char c) {
+        return c == '_' ? ' ' : static_cast<char>(c >= 'a' && c <= 'z' ? c - 32 : c);
+    });
+    return name;
+}
+
+bool is_readable(std::string_view text) {
+    while (!text.empty()) {
+        const auto first = static_cast<uint8_t>(text.front());
+        const bool blank = first == '\n' || first == '\r' || first == '\t';
+        const size_t length = utf8_length(text);
+        if (length == 0 || (first < 0x20 && !blank) || first == 0x7F) return false;
+        text.remove_prefix(length);
+    }
+    return true;
+}
 
 std::string json_string(std::string_view text) {
     std::string out = "\"";
