@@ -142,8 +142,7 @@ TEST_F(ClientConnection, CloseReturnsOnlyWhenNoCallIsInsideAnyMore) {
         auto connection = open(Script::stay_silent);
         int ended = 0;
         for (int i = 0; i < 3; ++i) {
-            bench_.runtime().spawn(
-                note_end(connection->call(MetadataRequest{}, in(10s)), ended));
+            bench_.runtime().spawn(note_end(connection->call(MetadataRequest{}, in(10s)), ended));
         }
         bench_.run(connection->close());
         EXPECT_EQ(ended, 3);

@@ -3,8 +3,6 @@
 
 #include <fmt/format.h>
 
-#include "tests/sim/bugs.h"
-#include "tests/sim/scenario.h"
 #include "tests/sim/workload.h"
 
 namespace ottla::sim {
@@ -13,7 +11,7 @@ namespace ottla::sim {
 class BrokerProgram final : public Program {
 public:
     BrokerProgram(ClusterWorld& world, Process& process) : world_(world), process_(process) {
-        BrokerParts parts{.settings = settings(),
+        BrokerParts parts{.settings = settings(world.mood),
                           .shards = process.all_ports(),
                           .log = world,
                           .faults = world.options.bugs};
@@ -28,7 +26,7 @@ public:
     void begin_stop() { process_.runtime(0).spawn(stop()); }
 
 private:
-    static Settings settings() {
+    static Settings settings(const ClusterMood& mood) {
         Settings settings;
         const auto set = [&settings](std::string_view name, const std::string& value) {
             const Status done = settings.set(name, value, Settings::Source::file);
@@ -39,25 +37,27 @@ private:
         set("controller.quorum.voters", "1@broker:9093");
         set("controller.listener.names", "CONTROLLER");
         set("listeners", "PLAINTEXT://broker:9092,CONTROLLER://broker:9093");
-        set("log.dirs", "/data/kafka");
+        for (const auto& [name, value] : mood.broker) set(name, value);
         return settings;
     }
+    /// As the program itself does: what cannot go on is stopped and ends.
     Task<> run() {
         const Status started = co_await broker_->start();
-        if (!started) {
-            if (!world_.broker_may_fail) {
-                world_.history.fail("the broker does not start: " + started.error().detail);
-            }
-            ended_ = true;
-            co_return;
+        if (started) {
+            serving_ = true;
+            const Error why = co_await broker_->failed();
+            if (why.code == ErrorCode::cancelled) co_return;
+            expected(world_.mood.disk_may_fail, "the broker fails: " + why.detail);
+        } else {
+            expected(world_.mood.disk_may_fail, "no start: " + started.error().detail);
         }
-        serving_ = true;
-        const Error why = co_await broker_->failed();
-        if (why.code == ErrorCode::cancelled) co_return;
-        if (!world_.broker_may_fail) world_.history.fail("the broker fails: " + why.detail);
-        ended_ = true;
+        co_await stop();
+    }
+    void expected(bool may_be, const std::string& what) {
+        if (!may_be) world_.history.fail(what);
     }
     Task<> stop() {
+        if (std::exchange(stopping_, true)) co_return;
         co_await broker_->stop();
         ended_ = true;
     }
@@ -66,6 +66,7 @@ private:
     Process& process_;
     std::unique_ptr<Broker> broker_;
     bool serving_ = false;
+    bool stopping_ = false;
     bool ended_ = false;
 };
 
@@ -74,7 +75,25 @@ ClusterWorld::ClusterWorld(const ClusterOptions& given)
       machine(world.add_machine(kBrokerHost)),
       broker(machine.add_process("broker", 1)),
       random(world.random_for("scenario")),
-      options(given) {}
+      options(given),
+      mood(draw_mood(world.random_for("mood"))) {
+    machine.clock().drift_per_million = static_cast<int64_t>(random.below(400)) - 200;
+}
+
+void ClusterWorld::begin_faults() {
+    world.network().faults.reset = mood.reset;
+    world.network().faults.stall = mood.stall;
+    for (const auto& [name, value] : mood.broker)
+        world.note("broker setting " + name + "=" + value);
+    for (const auto& [name, value] : mood.topics) world.note("topic config " + name + "=" + value);
+    DiskFaults& disk = machine.disk().faults;
+    if (random.below(6) == 0) disk.slow_operation = 1'000;
+    if (!mood.disk_may_fail) return;
+    const uint64_t which = random.below(3);
+    if (which == 0) disk.sync_error = 1'000;
+    if (which == 1) disk.write_error = 1'000;
+    if (which == 2) disk.read_error = 1'000;
+}
 
 void ClusterWorld::write(LogLevel level, std::string_view line) {
     world.trace(hash_of(line));
@@ -87,22 +106,42 @@ void ClusterWorld::start_broker() {
                  shards);
 }
 
+bool ClusterWorld::begin_stop() {
+    auto* program = static_cast<BrokerProgram*>(broker.program());
+    if (program == nullptr || !program->is_serving()) return false;
+    program->begin_stop();
+    return true;
+}
+
 void ClusterWorld::stop_broker() {
+    if (!broker.is_running()) return;
     auto* program = static_cast<BrokerProgram*>(broker.program());
     const Duration limit = world.now() + std::chrono::seconds(30);
     // Whoever stops a broker that still starts has to wait for it, as the program itself does.
     bool begun = false;
     while (!program->has_ended() && world.now() < limit) {
-        if (program->is_serving() && !std::exchange(begun, true)) program->begin_stop();
+        if (!begun) begun = begin_stop();
         if (!world.step()) break;
     }
     if (!program->has_ended()) history.fail("liveness: a clean stop does not come to its end");
     broker.kill();
 }
 
+bool ClusterWorld::step() {
+    const auto* program = static_cast<BrokerProgram*>(broker.program());
+    if (program != nullptr && program->has_ended()) {
+        broker.kill();
+        const auto pause = std::chrono::milliseconds(static_cast<int64_t>(random.between(1, 300)));
+        world.schedule_in(pause, EventKind::control, [this] {
+            if (!broker.is_running()) start_broker();
+        });
+    }
+    return world.step();
+}
+
 void ClusterWorld::run_events(uint64_t count) {
     for (uint64_t i = 0; i < count && clients_running != 0 && failure().empty(); ++i) {
-        if (!world.step()) break;
+        if (!step()) break;
     }
 }
 
@@ -112,70 +151,12 @@ void ClusterWorld::start_clients() {
     start_admin(*this);
 }
 
+void ClusterWorld::start_checker() { sim::start_checker(*this); }
+
 bool ClusterWorld::run_to_end(Duration limit) {
     const Duration end = world.now() + limit;
-    while (clients_running != 0 && failure().empty() && world.now() < end && world.step()) continue;
-    return clients_running == 0;
-}
-
-void ClusterWorld::check_at_end() {
-    if (!failure().empty()) return;
-    machine.power_cut();
-    start_broker();
-    start_checker(*this);
-    if (!run_to_end(std::chrono::seconds(120))) {
-        history.fail("liveness: not everything can be read at the end");
-    }
-}
-
-namespace {
-
-void strike(ClusterWorld& cluster) {
-    Random& random = cluster.random;
-    Network& network = cluster.world.network();
-    const auto pause = static_cast<int64_t>(random.between(1, 800));
-    const uint64_t what = random.below(12);
-    if (what < 3) cluster.broker.kill();
-    if (what >= 3 && what < 7) cluster.machine.power_cut();
-    if (what == 7) cluster.stop_broker();
-    if (what == 8) cluster.broker.pause();
-    if (what == 9) network.reset_connections(kBrokerHost);
-    if (what == 10) network.block(kBrokerHost, "client-0");
-    if (what == 11) network.block_both(kBrokerHost, "client-1");
-    if (random.below(3) != 0) cluster.world.run_for(std::chrono::milliseconds(pause));
-    if (!cluster.broker.is_running()) cluster.start_broker();
-    cluster.broker.resume();
-    network.heal_all();
-}
-
-}  // namespace
-
-ScenarioOutcome run_cluster_scenario(const ScenarioOptions& options) {
-    ClusterOptions cluster_options{.seed = options.seed, .verbose = options.verbose};
-    set_bug(cluster_options.bugs, options.bug);
-    ClusterWorld cluster(cluster_options);
-    const uint64_t network_mood = cluster.random.below(4);
-    if (network_mood == 0) cluster.world.network().faults.reset = 3'000;
-    if (network_mood == 1) cluster.world.network().faults.stall = 10'000;
-    cluster.start_broker();
-    cluster.start_clients();
-    const uint64_t strikes = cluster.random.between(2, 8);
-    for (uint64_t i = 0; i < strikes && cluster.failure().empty(); ++i) {
-        cluster.run_events(cluster.random.between(50, 8000));
-        if (cluster.clients_running == 0) break;
-        if (cluster.failure().empty()) strike(cluster);
-    }
-    cluster.world.network().faults.reset = 0;
-    if (!cluster.run_to_end(std::chrono::seconds(300)) && cluster.failure().empty()) {
-        cluster.history.fail("liveness: clients still wait long after all faults ended");
-    }
-    cluster.check_at_end();
-    ScenarioOutcome outcome;
-    outcome.trace = cluster.world.trace_hash();
-    outcome.events = cluster.world.events();
-    outcome.seconds = std::chrono::duration<double>(cluster.world.now()).count();
-    outcome.failure = cluster.failure();
-    return outcome;
+    while (clients_running != 0 && failure().empty() && world.now() < end && step()) continue;
+    return clients_running == 0 && failure().empty();
 }
 
 }  // namespace ottla::sim

@@ -15,6 +15,11 @@ void History::fail(const std::string& what) {
     if (failure_.empty()) failure_ = what;
 }
 
+void History::producer_named(int64_t id) {
+    if (producer_ids_.insert(id).second) return;
+    fail(fmt::format("producer id {} was given to two producers (invariant 4)", id));
+}
+
 void History::one_writer(const Partition& where) { partitions_[where].one_writer = true; }
 
 void History::sent(const Partition& where, uint64_t content) {

@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <span>
 #include <string>
 #include <utility>
@@ -28,6 +29,8 @@ std::string to_string(const Partition& partition);
 
 class History {
 public:
+    /// A broker gave somebody this producer id: never twice the same.
+    void producer_named(int64_t id);
     /// One idempotent producer writes there and nobody else: every record lies at the place that
     /// the order of sending gives it, without gap or duplicate. Say so before anything is sent.
     void one_writer(const Partition& where);
@@ -62,6 +65,7 @@ private:
     void fix(const Partition& where, int64_t offset, uint64_t content, const char* how);
 
     std::map<Partition, Facts> partitions_;
+    std::set<int64_t> producer_ids_;
     std::string failure_;
     uint64_t acknowledged_ = 0;
     uint64_t exposed_ = 0;

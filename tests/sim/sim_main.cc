@@ -103,8 +103,8 @@ void run_seed(std::span<const Scenario* const> chosen,
               Totals& totals) {
     uint64_t trace = 0;
     for (const Scenario* scenario : chosen) {
-        const ScenarioOutcome outcome = scenario->run(
-            {.seed = seed, .bug = arguments.bug, .verbose = arguments.verbose});
+        const ScenarioOutcome outcome =
+            scenario->run({.seed = seed, .bug = arguments.bug, .verbose = arguments.verbose});
         totals.simulated += outcome.seconds;
         totals.events += outcome.events;
         trace = trace * 31 + outcome.trace;

@@ -1,19 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include "client/producer.h"
 #include "protocol/create_topics.h"
 #include "protocol/delete_topics.h"
+#include "protocol/list_offsets.h"
 #include "tests/sim/workload_client.h"
 
 namespace ottla::sim {
 
 namespace {
 
-/// Makes the producers' topics, then creates and deletes others: what was created is there and what
-/// was deleted is gone, whatever happens in between.
+/// Makes the producers' topics, then creates and deletes others under names that come again: what
+/// was created is there and empty, what was deleted is gone, whatever happens in between.
 class AdminProgram final : public WorkloadClient {
 public:
-    AdminProgram(ClusterWorld& world, Process& process) : WorkloadClient(world, process) {
+    AdminProgram(ClusterWorld& world, Process& process)
+        : WorkloadClient(world, process), producer_(client_, {}) {
         runtime_.spawn(run());
     }
 
@@ -24,10 +27,11 @@ private:
         }
         // As long as a producer works (the reader and this one are the other two).
         for (int i = 0; goes_on() && world_.clients_running > 2 && i < 6; ++i) {
-            const std::string name = fmt::format("other-{}", i);
+            const std::string name = fmt::format("other-{}", i % 2);
             co_await create(name);
             co_await back_off();
             co_await expect(name, true);
+            co_await use(name);
             co_await remove(name);
             co_await back_off();
             co_await expect(name, false);
@@ -56,9 +60,52 @@ private:
         topic.name = name;
         topic.num_partitions = static_cast<int32_t>(world_.options.partitions);
         topic.replication_factor = 1;
+        for (const auto& [key, value] : world_.mood.topics) topic.configs.push_back({key, value});
         CO_TRY(const auto answer, co_await connection->call(std::move(request), until));
         if (answer.topics.size() != 1) co_return fail(ErrorCode::malformed, "another answer");
         co_return static_cast<ErrorCode>(answer.topics[0].error_code);
+    }
+
+    /// One record goes in. Where a topic of this name was before, nothing of it may be left.
+    Task<> use(std::string name) {
+        const auto stored = co_await producer_.append(name, 0, {{.key = {}, .value = name}},
+                                                      runtime_.now() + std::chrono::seconds(2));
+        if (!stored) expect_retriable(stored.error(), "append to " + name);
+        if (stored && stored->value() != 0) {
+            world_.history.fail(
+                fmt::format("{} is new and its first record is at {}", name, stored->value()));
+        }
+        while (goes_on()) {
+            const Result<int64_t> end = co_await end_of(name);
+            if (!end) {
+                expect_retriable(end.error(), "end of " + name);
+                client_.forget(name);
+                co_await back_off();
+                continue;
+            }
+            if (*end > 1 || (stored && *end != 1)) {
+                world_.history.fail(
+                    fmt::format("{} is new, got one record and ends at {}", name, *end));
+            }
+            co_return;
+        }
+    }
+
+    Task<Result<int64_t>> end_of(std::string name) {
+        const Instant until = deadline();
+        CO_TRY(client::Connection * leader, co_await client_.leader(name, 0, until));
+        protocol::ListOffsetsRequest request;
+        request.replica_id = -1;
+        auto& topic = request.topics.emplace_back();
+        topic.name = name;
+        topic.partitions.push_back({.partition_index = 0, .timestamp = -1});
+        CO_TRY(const auto answer, co_await leader->call(std::move(request), until));
+        if (answer.topics.size() != 1 || answer.topics[0].partitions.size() != 1) {
+            co_return fail(ErrorCode::malformed, "an answer for other partitions");
+        }
+        const auto& one = answer.topics[0].partitions[0];
+        if (one.error_code != 0) co_return fail(static_cast<ErrorCode>(one.error_code));
+        co_return one.offset;
     }
 
     Task<> remove(std::string name) {
@@ -112,6 +159,8 @@ private:
             co_await back_off();
         }
     }
+
+    client::Producer producer_;
 };
 
 }  // namespace

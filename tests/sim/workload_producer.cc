@@ -16,6 +16,7 @@ namespace {
 /// What a broker remembers of a producer: a retry is recognised while it is one of its last five.
 constexpr size_t kInFlight = 5;
 constexpr int16_t kFirstVersionWithTopicId = 13;
+constexpr uint64_t kFirstVersionOfCodecs = 7;
 
 struct SentBatch {
     uint64_t number = 0;
@@ -91,11 +92,13 @@ private:
             co_return;
         }
         lane.id = ProducerId{answer->producer_id};
+        world_.history.producer_named(answer->producer_id);
         lane.epoch = ProducerEpoch{answer->producer_epoch};
     }
 
     void make_batch(Lane& lane) {
         BatchOptions options;
+        options.compression.codec = world_.mood.codec;
         options.producer_id = lane.id;
         options.producer_epoch = lane.epoch;
         if (lane.id != kNoProducer) options.base_sequence = lane.next_sequence;
@@ -106,7 +109,7 @@ private:
         for (uint64_t i = 0; i < records; ++i) {
             const std::string value =
                 fmt::format("{} batch {} record {} {}", to_string(lane.where), lane.next_number, i,
-                            std::string(random_.below(200), '.'));
+                            std::string(random_.below(world_.mood.record_bytes), '.'));
             builder.append(runtime_.wall_time(), std::nullopt, as_bytes(value));
             batch.contents.push_back(hash_of(value));
             world_.history.sent(lane.where, batch.contents.back());
@@ -139,12 +142,15 @@ private:
     struct Way {
         client::Connection* leader;
         Uuid topic;
+        int16_t at_most;  ///< version of Produce: topics by name or by id
     };
     Task<Result<Way>> find_way(Lane& lane, Instant until) {
         CO_TRY(const client::Topic topic, co_await client_.topic(lane.where.topic, false, until));
         CO_TRY(client::Connection * leader,
                co_await client_.leader(lane.where.topic, lane.where.index, until));
-        co_return Way{.leader = leader, .topic = topic.id};
+        const uint64_t at_most = random_.between(kFirstVersionOfCodecs, kFirstVersionWithTopicId);
+        co_return Way{
+            .leader = leader, .topic = topic.id, .at_most = static_cast<int16_t>(at_most)};
     }
 
     Task<> send(Lane& lane, SentBatch& batch, Way way, Instant until) {
@@ -167,7 +173,7 @@ private:
             CO_TRY_STATUS(way.leader->send(request, version));
             co_return kNoOffset;
         }
-        CO_TRY(auto answer, co_await way.leader->call(std::move(request), until));
+        CO_TRY(auto answer, co_await way.leader->call(std::move(request), until, way.at_most));
         if (answer.responses.size() != 1 || answer.responses[0].partition_responses.size() != 1) {
             co_return fail(ErrorCode::malformed, "an answer for other partitions");
         }

@@ -12,7 +12,8 @@ namespace ottla::sim {
 
 namespace {
 
-constexpr int32_t kPieceBytes = 1500;
+constexpr uint64_t kFirstVersionOfCodecs = 10;
+constexpr uint64_t kNewestVersion = 17;
 
 /// Reads partitions of one topic in order; what a subclass does with a record is its own.
 class TopicReader : public WorkloadClient {
@@ -33,7 +34,10 @@ protected:
         for (const auto& [index, position] : positions) {
             told[index] = world_.history.told({.topic = topic, .index = index});
         }
-        const auto answer = co_await (*leader)->call(std::move(request), until);
+        // Topics by name or by id, with hints and without.
+        const uint64_t at_most = random_.between(kFirstVersionOfCodecs, kNewestVersion);
+        const auto answer =
+            co_await (*leader)->call(std::move(request), until, static_cast<int16_t>(at_most));
         if (!answer) co_return refused(topic, answer.error());
         if (answer->error_code != 0) {
             co_return refused(topic, {static_cast<ErrorCode>(answer->error_code), {}});
@@ -80,8 +84,9 @@ private:
                                        const std::map<int32_t, int64_t>& positions) {
         protocol::FetchRequest request;
         request.max_wait_ms = static_cast<int32_t>(random_.below(60));
-        request.min_bytes = 1;
-        request.max_bytes = 4 * kPieceBytes;
+        const uint64_t piece = random_.between(1000, world_.mood.fetch_bytes);
+        request.min_bytes = static_cast<int32_t>(random_.below(2 * piece));
+        request.max_bytes = static_cast<int32_t>(4 * piece);
         auto& asked = request.topics.emplace_back();
         asked.topic = topic.name;
         asked.topic_id = topic.id;
@@ -89,7 +94,7 @@ private:
             auto& one = asked.partitions.emplace_back();
             one.partition = index;
             one.fetch_offset = position;
-            one.partition_max_bytes = kPieceBytes;
+            one.partition_max_bytes = static_cast<int32_t>(piece);
         }
         return request;
     }
