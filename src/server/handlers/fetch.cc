@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Walk B, steps 4 to 9. A round reads all partitions, every owning shard once and all shards at the
 // same time. When it found too little and nothing that must be told at once, the fetch is parked on
-// every shard with the bytes that are missing; the first wake, the deadline or the end of the
-// connection disarms the others, then everything is read again (trap 44).
+// every shard with its share of the bytes that are missing; the first wake, the deadline or the end
+// of the connection disarms the others, then everything is read again (trap 44).
 //
 // There are no fetch sessions yet: a full fetch is answered with session id 0, as a broker whose
 // cache is full does, and any other session is unknown (trap 48).
@@ -129,10 +129,8 @@ Task<Status> read_round(Context context, Plan& plan, size_t max_bytes) {
     }
     size_t total = 0;
     for (Item& item : plan.items) {
-        const size_t size = item.answer.records.size();
-        if (total != 0 && size > max_bytes - std::min(total, max_bytes)) {
-            item.answer.records = Chain();
-        }
+        const size_t most = std::min(item.ask.max_bytes, max_bytes - std::min(total, max_bytes));
+        if (total != 0 && item.answer.records.size() > most) item.answer.records = Chain();
         total += item.answer.records.size();
     }
     co_return Status();
@@ -193,13 +191,15 @@ Task<> park(Context context, Plan& plan) {
     const size_t missing = plan.enough_bytes - bytes_found(plan);
     for (Item& item : plan.items) item.answer.records = Chain();  // Read again when it wakes.
     const size_t shards = plan.groups.size();
+    // Once all have gained what is missing together, one of them has gained this much.
+    const size_t share = (missing + shards - 1) / shards;
     poll.armed = shards;
     for (const auto& [owner, members] : plan.groups) {
         std::vector<broker::WatchItem> items;
         for (const size_t index : members) {
             items.push_back({plan.items[index].key, plan.items[index].answer.high_watermark});
         }
-        runtime.spawn(watch_shard(context, owner, std::move(items), missing, ticket, poll));
+        runtime.spawn(watch_shard(context, owner, std::move(items), share, ticket, poll));
     }
     if (poll.armed == shards && !context.session.is_gone) {
         auto woke = poll.woke.wait();
