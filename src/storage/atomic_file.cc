@@ -55,10 +55,25 @@ Task<Status> remove_file(FileSystem& files, std::string path) {
     co_return Status();
 }
 
-Task<Status> sync_anew(File& file, uint64_t size) {
+Task<Status> resize_anew(File& file, uint64_t size) {
     CO_TRY([[maybe_unused]] size_t longer, co_await file.truncate(size + 1));
     CO_TRY([[maybe_unused]] size_t exact, co_await file.truncate(size));
+    co_return Status();
+}
+
+Task<Status> sync_anew(File& file, uint64_t size) {
+    CO_TRY_STATUS(co_await resize_anew(file, size));
     CO_TRY([[maybe_unused]] size_t synced, co_await file.sync());
+    co_return Status();
+}
+
+Task<Status> sync_file(FileSystem& files, std::string path) {
+    OpenOptions options;
+    options.write = true;
+    const auto file = co_await files.open(path, options);
+    if (!file && file.error().code == ErrorCode::not_found) co_return Status();
+    if (!file) co_return std::unexpected(file.error());
+    CO_TRY([[maybe_unused]] size_t synced, co_await (*file)->sync());
     co_return Status();
 }
 

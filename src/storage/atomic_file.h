@@ -26,6 +26,10 @@ Task<Status> remove_file(FileSystem& files, std::string path);
 /// earlier one may have left bytes and size in the page cache only, clean in its eyes (contract 5),
 /// so that no sync carries them: bytes have to be written again, the size has to change.
 Task<Status> sync_anew(File& file, uint64_t size);
+/// The part of sync_anew that comes before its sync.
+Task<Status> resize_anew(File& file, uint64_t size);
+/// For files that were written without a sync, one by one; one that is gone again is fine.
+Task<Status> sync_file(FileSystem& files, std::string path);
 
 /// A flat directory and the files in it; not_found is success.
 Task<Status> remove_log_directory(FileSystem& files, std::string path);

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <charconv>
 
 #include "storage/atomic_file.h"
@@ -151,7 +152,7 @@ Task<Status> LogDirectory::recover() {
 /// After an unclean stop: the catalogues are younger than Kafka's checkpoint files, the journals
 /// younger still.
 Task<Status> LogDirectory::merge_catalogues(const Recovery& recovery) {
-    std::vector<CatalogueEntry> known;
+    std::map<std::pair<TopicPartition, Uuid>, CatalogueEntry> known;
     CO_TRY(const auto entries, co_await ports_.files.list(path_));
     for (const DirectoryEntry& entry : entries) {
         if (!entry.name.starts_with(kCataloguePrefix) || entry.name.ends_with(".tmp")) continue;
@@ -162,18 +163,17 @@ Task<Status> LogDirectory::merge_catalogues(const Recovery& recovery) {
             co_return fail(ErrorCode::corrupt,
                            fmt::format("{}: {}", file(entry.name), parsed.error().detail));
         }
-        known.insert(known.end(), parsed->begin(), parsed->end());
+        for (const CatalogueEntry& one : *parsed) {
+            known.insert_or_assign({one.name, one.topic_id}, one);
+        }
     }
     for (FoundLog& log : logs_) {
         if (recovery.created().contains(log.name)) {
             log.recovery_point = log.log_start = log.high_watermark = kNoOffset;
-        } else {
-            for (const CatalogueEntry& entry : known) {
-                if (entry.name != log.name || entry.topic_id != log.topic_id) continue;
-                log.recovery_point = entry.recovery_point;
-                log.log_start = entry.log_start;
-                log.high_watermark = entry.high_watermark;
-            }
+        } else if (const auto told = known.find({log.name, log.topic_id}); told != known.end()) {
+            log.recovery_point = told->second.recovery_point;
+            log.log_start = told->second.log_start;
+            log.high_watermark = told->second.high_watermark;
         }
         const auto start = recovery.log_starts().find(log.name);
         if (start != recovery.log_starts().end()) {

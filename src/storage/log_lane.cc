@@ -47,11 +47,8 @@ Task<Status> LogParts::perform(FileEffect& effect) {
         }
         case FileEffect::Kind::truncate: co_return co_await truncate_files(effect);
         case FileEffect::Kind::snapshot: {
-            names_changed = true;
             snapshots.push_back(effect.offset);
-            co_return co_await write_file(home.files(),
-                                          path_of(offset_file_name(effect.offset, kSnapshotSuffix)),
-                                          effect.bytes, true);
+            co_return co_await write_snapshot(effect.offset, effect.bytes);
         }
         case FileEffect::Kind::remove_head: co_return co_await remove_head();
     }
@@ -65,7 +62,8 @@ Task<Status> LogParts::make_directory() {
     names_changed = true;
     directory_made = true;
     Buffer text = Buffer::copy_of(partition_metadata_text(identity.topic_id));
-    co_return co_await write_file(home.files(), path_of(kPartitionMetadataFile), text, true);
+    unsynced_names.emplace_back(kPartitionMetadataFile);
+    co_return co_await write_file(home.files(), path_of(kPartitionMetadataFile), text, false);
 }
 
 Task<Status> LogParts::truncate_files(FileEffect& effect) {
@@ -151,24 +149,45 @@ Task<Status> LogParts::finish_segments() {
     co_return Status();
 }
 
-Task<Status> LogParts::sync_files(bool each) {
+bool LogParts::has_unsynced() const {
+    if (deleted || !directory_made) return false;
+    return epochs_changed || names_changed || !unsynced_names.empty() ||
+           std::any_of(segments.begin(), segments.end(), [](const auto& segment) {
+               return segment->is_dirty() || segment->names_changed();
+           });
+}
+
+Task<Status> LogParts::write_epochs() {
+    if (deleted || !directory_made || !epochs_changed) co_return Status();
+    epochs_changed = false;
+    epochs_written = true;
+    const std::string temporary = std::string(kLeaderEpochFile) + ".tmp";
+    unsynced_names.push_back(temporary);
+    Buffer text = Buffer::copy_of(epochs.checkpoint());
+    co_return co_await write_file(home.files(), path_of(temporary), text, false);
+}
+
+Task<Status> LogParts::sync_files(bool names_too) {
     if (deleted || !directory_made) co_return Status();
-    if (epochs_changed) {
-        epochs_changed = false;
-        Buffer text = Buffer::copy_of(epochs.checkpoint());
-        CO_TRY_STATUS(co_await replace_file(home.files(), path_of(kLeaderEpochFile), text));
+    const std::vector<std::string> names = std::exchange(unsynced_names, {});
+    for (const std::string& name : names) {
+        CO_TRY_STATUS(co_await sync_file(home.files(), path_of(name)));
+    }
+    if (std::exchange(epochs_written, false)) {
+        const std::string path = path_of(kLeaderEpochFile);
+        CO_TRY_STATUS(co_await home.files().rename(path + ".tmp", path));
     }
     // A segment that a truncation takes out of the list meanwhile has nothing left to sync.
     for (size_t i = 0; i < segments.size(); ++i) {
-        if (!each) segments[i]->synced_with_all();
         if (segments[i]->is_dirty()) CO_TRY_STATUS(co_await segments[i]->sync());
     }
-    const bool names =
-        names_changed || std::any_of(segments.begin(), segments.end(),
-                                     [](const auto& segment) { return segment->names_changed(); });
+    const bool changed =
+        names_changed || !names.empty() ||
+        std::any_of(segments.begin(), segments.end(),
+                    [](const auto& segment) { return segment->names_changed(); });
     names_changed = false;
     for (auto& segment : segments) segment->names_synced();
-    if (each && names) CO_TRY_STATUS(co_await home.files().sync_directory(identity.path));
+    if (names_too && changed) CO_TRY_STATUS(co_await home.files().sync_directory(identity.path));
     co_return Status();
 }
 
@@ -176,18 +195,24 @@ Task<Status> LogParts::finish() {
     if (deleted) co_return Status();
     CO_TRY_STATUS(co_await run_lane());
     CO_TRY_STATUS(co_await finish_segments());
-    CO_TRY([[maybe_unused]] auto file, co_await active().file(true));
-    if (!active().is_finished()) CO_TRY_STATUS(co_await active().write_indexes());
+    if (!active().is_finished()) {
+        CO_TRY([[maybe_unused]] auto file, co_await active().file(true));
+        CO_TRY_STATUS(co_await active().write_indexes());
+    }
     const Offset covered = snapshots.empty() ? Offset{0} : snapshots.back();
     if (log_end > covered) {
         snapshots.push_back(log_end);
         Buffer bytes = producers.snapshot();
-        CO_TRY_STATUS(co_await write_file(
-            home.files(), path_of(offset_file_name(log_end, kSnapshotSuffix)), bytes, true));
+        CO_TRY_STATUS(co_await write_snapshot(log_end, bytes));
     }
-    epochs_changed = true;
+    co_return Status();
+}
+
+Task<Status> LogParts::write_snapshot(Offset offset, Buffer bytes) {
     names_changed = true;
-    co_return co_await sync_files(true);
+    const std::string name = offset_file_name(offset, kSnapshotSuffix);
+    unsynced_names.push_back(name);
+    co_return co_await write_file(home.files(), path_of(name), bytes, false);
 }
 
 }  // namespace ottla::storage

@@ -192,6 +192,7 @@ Task<Status> LogParts::load(FoundLog found) {
     high_watermark = std::clamp(found.high_watermark, log_start, log_end);
     durable_end = flushed_end = synced_end = checkpoint_end = log_end;
     epochs.truncate_end(log_end);
+    epochs_changed = epochs_changed || !text || epochs.checkpoint() != text->text();
     CO_TRY_STATUS(co_await sort_out_snapshots(files.snapshots));
     co_return co_await rebuild_producers();
 }

@@ -109,6 +109,9 @@ struct LogParts {
     bool names_changed = false;   ///< files came or went in the log's directory
     bool parent_changed = false;  ///< the directory itself is new
     bool epochs_changed = false;
+    bool epochs_written = false;  ///< beside the file they will replace
+    /// Names of files that were written whole and not synced yet.
+    std::vector<std::string> unsynced_names;
     bool deleted = false;
 
     [[nodiscard]] Status usable() const;
@@ -170,9 +173,14 @@ struct LogParts {
     Task<Status> make_directory();
     Task<Status> truncate_files(FileEffect& effect);
     Task<Status> remove_head();
-    /// Files and names that changed, then epochs; the caller holds the lane.
-    Task<Status> sync_files(bool each);
-    /// Clean stop: snapshot, indexes, epochs. The lane is empty.
+    [[nodiscard]] bool has_unsynced() const;
+    /// Puts changed epochs beside their file, for sync_files to put in its place. The caller of
+    /// both holds the lane.
+    Task<Status> write_epochs();
+    /// Everything that was written, then epochs; the log's own directory only if asked.
+    Task<Status> sync_files(bool names_too);
+    Task<Status> write_snapshot(Offset offset, Buffer bytes);
+    /// Clean stop: what is missing of snapshot and indexes, to be synced. The lane is empty.
     Task<Status> finish();
 };
 

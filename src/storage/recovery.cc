@@ -60,8 +60,10 @@ Task<Status> Recovery::run(std::vector<JournalChain> chains) {
         CO_TRY_STATUS(co_await flush_run(log));
         CO_TRY_STATUS(co_await finish(log));
     }
-    CO_TRY_STATUS(co_await files_.sync_directory(directory_));
-    co_return co_await files_.sync_all(directory_);
+    // One sweep writes what all logs have; then each file is only asked whether its bytes arrived.
+    CO_TRY_STATUS(co_await files_.sync_all(directory_));
+    for (auto& [instance, log] : logs_) CO_TRY_STATUS(co_await settle(log));
+    co_return co_await files_.sync_directory(directory_);
 }
 
 Task<Status> Recovery::first_pass(JournalChain chain) {
@@ -162,7 +164,8 @@ Task<Status> Recovery::prepare(Instance& log) {
         created_.insert(log.log);
         Buffer text = Buffer::copy_of(partition_metadata_text(log.topic_id));
         const std::string path = join_path(log.path, kPartitionMetadataFile);
-        CO_TRY_STATUS(co_await write_file(files_, path, text, true));
+        CO_TRY_STATUS(co_await write_file(files_, path, text, false));
+        log.unsynced.push_back(path);
     }
     if (log.log_start >= Offset{0}) log_starts_[log.log] = log.log_start;
     for (const Cut& cut : log.cuts) {
@@ -234,6 +237,13 @@ Task<Status> Recovery::finish(Instance& log) {
         if (next != log.ends.end() && next->first <= log.log_start) continue;  // Retention took it.
         CO_TRY_STATUS(co_await end_segment(log, at->first, at->second));
     }
+    co_return Status();
+}
+
+Task<Status> Recovery::settle(Instance& log) {
+    if (log.unsynced.empty()) co_return Status();
+    for (const std::string& path : log.unsynced) CO_TRY_STATUS(co_await sync_file(files_, path));
+    log.unsynced.clear();
     co_return co_await files_.sync_directory(log.path);
 }
 
@@ -295,7 +305,8 @@ Task<Status> Recovery::end_segment(Instance& log, Offset base, uint64_t position
             co_return std::unexpected(foreign(path, position));
         }
     }
-    co_return co_await sync_anew(*file, position);
+    log.unsynced.push_back(path);
+    co_return co_await resize_anew(*file, position);
 }
 
 }  // namespace ottla::storage

@@ -62,6 +62,8 @@ private:
         uint64_t run_position = 0;
         GrowingBuffer run;
         std::set<Offset> touched;
+        /// Paths that wait for the sweep over all logs (run).
+        std::vector<std::string> unsynced;
     };
 
     Task<Status> first_pass(JournalChain chain);
@@ -73,6 +75,7 @@ private:
     Task<Status> prepare(Instance& log);
     Task<Status> flush_run(Instance& log);
     Task<Status> finish(Instance& log);
+    Task<Status> settle(Instance& log);
     Task<Status> remove_behind(Instance& log);
     [[nodiscard]] static bool was_cut_away(const Instance& log, Offset segment_base);
     Task<Status> end_segment(Instance& log, Offset base, uint64_t position);

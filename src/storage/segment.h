@@ -109,8 +109,6 @@ public:
     Task<Result<std::shared_ptr<File>>> file(bool create);
     [[nodiscard]] bool is_open() const { return file_ != nullptr; }
     [[nodiscard]] bool is_dirty() const { return log_dirty_ || indexes_dirty_; }
-    /// A sync_all covers what was written so far.
-    void synced_with_all() { log_dirty_ = indexes_dirty_ = false; }
     /// A file was made since the last names_synced().
     [[nodiscard]] bool names_changed() const { return names_changed_; }
     void names_synced() { names_changed_ = false; }

@@ -218,7 +218,7 @@ Task<Status> ShardDirectory::checkpoint(bool all) {
 }
 
 Task<Status> ShardDirectory::sync_logs(std::vector<uint64_t> instances) {
-    const bool each = instances.size() <= settings_.sync_all_above;
+    size_t unsynced = 0;
     bool parent_changed = false;
     for (const uint64_t instance : instances) {
         LogParts* log = find(instance);
@@ -226,11 +226,24 @@ Task<Status> ShardDirectory::sync_logs(std::vector<uint64_t> instances) {
         CO_TRY_STATUS(co_await log->lane.take(1));
         parent_changed = parent_changed || log->parent_changed;
         log->parent_changed = false;
-        const Status synced = co_await log->sync_files(each);
+        unsynced += log->has_unsynced() ? 1 : 0;
+        const Status written = co_await log->write_epochs();
+        log->lane.give_back(1);
+        CO_TRY_STATUS(written);
+    }
+    // Of many logs the file system writes everything in one sweep. What follows finds the files
+    // clean and only asks each whether its bytes arrived; a second sweep takes the names.
+    const bool sweep = unsynced > settings_.sync_all_above;
+    if (sweep) CO_TRY_STATUS(co_await files().sync_all(served_.path));
+    for (const uint64_t instance : instances) {
+        LogParts* log = find(instance);
+        if (log == nullptr || !log->has_unsynced()) continue;
+        CO_TRY_STATUS(co_await log->lane.take(1));
+        const Status synced = co_await log->sync_files(!sweep);
         log->lane.give_back(1);
         CO_TRY_STATUS(synced);
     }
-    if (!each) {
+    if (sweep) {
         CO_TRY_STATUS(co_await files().sync_all(served_.path));
     } else if (parent_changed) {
         CO_TRY_STATUS(co_await files().sync_directory(served_.path));
