@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The bundled commands against the real binary."""
+"""The bundled commands against the real binary.
+
+It covers app/topic_command, app/produce_command, app/consume_command, app/storage_command and app/inspect_command.
+"""
 import json
 import os
 import unittest
