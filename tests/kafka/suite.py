@@ -53,7 +53,8 @@ def target(*overrides, directory=None):
 
 def install():
     """Java, Maven and Apache Kafka's jars; whoever lacks one of them and cannot get it fails here."""
-    subprocess.run([KAFKA, "install"], check=True, stdin=subprocess.DEVNULL)
+    if subprocess.run([KAFKA, "install"], stdin=subprocess.DEVNULL).returncode != 0:
+        sys.exit("this suite needs Java, Maven and Apache Kafka's jars; the lines above say which of them is missing")
 
 
 def tool(name, *arguments, stdin="", check=True, limit=TOOL_LIMIT_SECONDS):
