@@ -354,6 +354,7 @@ Status Log::delete_before(Offset offset) {
     log.mark(group);
     FileEffect effect;
     effect.kind = FileEffect::Kind::remove_head;
+    effect.offset = offset;
     effect.group = &group;
     log.effects.push_back(std::move(effect));
     return {};
@@ -378,9 +379,11 @@ Task<Status> Log::truncate_to(Offset offset) {
             fmt::format("{}: the log start passed {} meanwhile", path(), offset.value()));
     }
     log.cut(place);
-    if (log.home.settings().faults.late_flush_undoes_truncation) {
-        // The planted bug: the file is cut beside a write that is on its way.
-        CO_TRY_STATUS(co_await log.truncate_files(log.effects.back()));
+    const bool late_flush = log.home.settings().faults.late_flush_undoes_truncation;
+    if (late_flush && log.in_flight_end && place.segment->is_open()) {
+        // The planted bug: the file is cut beside a write that is on its way, and not in the lane.
+        log.effects.back().position = UINT64_MAX;
+        CO_TRY_STATUS(co_await place.segment->truncate_file(place.position));
     }
     co_return co_await log.rebuild_producers();
 }

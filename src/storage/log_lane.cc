@@ -50,7 +50,7 @@ Task<Status> LogParts::perform(FileEffect& effect) {
             snapshots.push_back(effect.offset);
             co_return co_await write_snapshot(effect.offset, effect.bytes);
         }
-        case FileEffect::Kind::remove_head: co_return co_await remove_head();
+        case FileEffect::Kind::remove_head: co_return co_await remove_head(effect.offset);
     }
     co_return Status();
 }
@@ -86,8 +86,9 @@ Task<Status> LogParts::truncate_files(FileEffect& effect) {
     co_return Status();
 }
 
-Task<Status> LogParts::remove_head() {
-    while (segments.size() > 1 && segments[1]->base() <= log_start) {
+Task<Status> LogParts::remove_head(Offset start) {
+    // Not log_start: a later entry may have moved that, which no disk holds yet.
+    while (segments.size() > 1 && segments[1]->base() <= start) {
         const Segment& head = *segments.front();
         const bool unflushed =
             flush_cursor < tail.end() && tail.at(flush_cursor).segment_base == head.base();

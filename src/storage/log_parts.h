@@ -37,10 +37,10 @@ struct FileEffect {
         make_segment,    ///< the file of `segment`
         truncate,        ///< `segment` to `position`; `removed` and `snapshots` go
         snapshot,        ///< producer state at `offset`
-        remove_head,     ///< segments wholly below log_start
+        remove_head,     ///< segments wholly below `offset`
     };
     Kind kind = Kind::make_directory;
-    Offset offset{0};  ///< snapshot
+    Offset offset{0};
     uint64_t position = 0;
     Buffer bytes;
     /// The very segment, not the one of its name: after a truncation there may be another at the
@@ -172,7 +172,7 @@ struct LogParts {
     Task<Status> finish_segments();
     Task<Status> make_directory();
     Task<Status> truncate_files(FileEffect& effect);
-    Task<Status> remove_head();
+    Task<Status> remove_head(Offset start);
     [[nodiscard]] bool has_unsynced() const;
     /// Puts changed epochs beside their file, for sync_files to put in its place. The caller of
     /// both holds the lane.

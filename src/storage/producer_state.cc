@@ -9,6 +9,7 @@
 #include "base/crc32c.h"
 #include "base/endian.h"
 #include "ottla/check.h"
+#include "records/batch.h"
 
 namespace ottla::storage {
 
@@ -25,11 +26,6 @@ int32_t sequence_before(int32_t sequence, int32_t count) {
 }
 
 }  // namespace
-
-int32_t sequence_after(int32_t sequence, int32_t count) {
-    if (sequence > kMaxSequence - count) return count - (kMaxSequence - sequence) - 1;
-    return sequence + count;
-}
 
 int32_t ProducerState::StoredBatch::first_sequence() const {
     return sequence_before(last_sequence, offset_delta);

@@ -46,9 +46,6 @@ struct ProducerBatch {
     bool control = false;
 };
 
-/// Sequence arithmetic: 2^31-1 is followed by 0.
-int32_t sequence_after(int32_t sequence, int32_t count);
-
 /// A batch that is stored already: what a retry is answered with (trap 34).
 struct DuplicateBatch {
     Offset first_offset;

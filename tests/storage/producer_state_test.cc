@@ -5,6 +5,8 @@
 
 #include <limits>
 
+#include "records/batch.h"
+
 namespace ottla::storage {
 namespace {
 
