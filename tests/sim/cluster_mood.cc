@@ -56,6 +56,7 @@ ClusterMood draw_mood(Random random) {
     const uint64_t network = random.below(4);
     if (network == 0) mood.reset = 3'000;
     if (network == 1) mood.stall = 10'000;
+    mood.has_vandal = random.below(4) == 0;
     return mood;
 }
 

@@ -26,7 +26,8 @@ struct ClusterMood {
     Codec codec = Codec::none;    ///< of the producers
     bool power_may_fail = true;
     bool disk_may_fail = false;  ///< errors, after which a broker may end by itself
-    uint32_t reset = 0;          ///< network faults, per million
+    bool has_vandal = false;
+    uint32_t reset = 0;  ///< network faults, per million
     uint32_t stall = 200;
 };
 

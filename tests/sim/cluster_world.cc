@@ -149,6 +149,7 @@ void ClusterWorld::start_clients() {
     for (uint32_t i = 0; i < options.producers; ++i) start_producer(*this, i);
     start_reader(*this);
     start_admin(*this);
+    if (mood.has_vandal) start_vandal(*this);
 }
 
 void ClusterWorld::start_checker() { sim::start_checker(*this); }

@@ -3,6 +3,7 @@
 
 #include <map>
 
+#include "client/consumer.h"
 #include "protocol/fetch.h"
 #include "protocol/list_offsets.h"
 #include "records/records.h"
@@ -182,7 +183,7 @@ private:
     }
 };
 
-/// Reads every partition from its start to its end.
+/// Reads every partition from its start to its end, then every topic again as an ordinary consumer.
 class CheckerProgram final : public TopicReader {
 public:
     CheckerProgram(ClusterWorld& world, Process& process) : TopicReader(world, process) {
@@ -197,7 +198,9 @@ private:
                 const Partition where{.topic = topic_of_producer(number),
                                       .index = static_cast<int32_t>(i)};
                 co_await read_whole(where);
+                wholes_[where.index] = std::exchange(whole_, {});
             }
+            co_await consume(topic_of_producer(number));
         }
         --world_.clients_running;
     }
@@ -220,6 +223,37 @@ private:
         if (goes_on()) world_.history.check_whole(where, whole_);
     }
 
+    Task<> consume(std::string topic) {
+        client::Consumer consumer(client_, topic);
+        Status begun = fail(ErrorCode::none);
+        while (goes_on() && !begun) {
+            begun = co_await consumer.start(client::StartAt::earliest, deadline());
+            if (!begun) refused(topic, begun.error());
+            if (!begun) co_await back_off();
+        }
+        size_t left = 0;
+        for (const auto& [index, whole] : wholes_) left += whole.size();
+        std::map<int32_t, std::vector<uint64_t>> consumed;
+        while (goes_on() && left > 0) {
+            const auto records = co_await consumer.poll(std::chrono::milliseconds(100));
+            if (!records) {
+                refused(topic, records.error());
+                co_await back_off();
+                continue;
+            }
+            for (const client::ConsumedRecord& record : *records) {
+                consumed[record.partition].push_back(hash_of(*record.value));
+            }
+            left -= std::min(left, records->size());
+        }
+        for (const auto& [index, whole] : wholes_) {
+            if (!goes_on() || consumed[index] == whole) continue;
+            world_.history.fail(
+                fmt::format("{}-{}: the consumer read other records", topic, index));
+        }
+    }
+
+    std::map<int32_t, std::vector<uint64_t>> wholes_;
     std::vector<uint64_t> whole_;
 };
 
