@@ -32,6 +32,13 @@ size_t utf8_length(std::string_view text) {
     return overlong || surrogate || too_large ? 0 : length;
 }
 
+/// How many bytes at the front stand for themselves in JSON: most texts are nothing else.
+size_t plain_run(std::string_view text) {
+    const auto special = std::ranges::find_if(
+        text, [](char c) { return c < ' ' || c > '~' || c == '"' || c == '\\'; });
+    return static_cast<size_t>(special - text.begin());
+}
+
 void append_escaped(std::string& out, char c) {
     switch (c) {
         case '"': out += "\\\""; break;
@@ -108,7 +115,7 @@ std::string table_heading(std::string_view column) {
 }
 
 bool is_readable(std::string_view text) {
-    while (!text.empty()) {
+    for (text.remove_prefix(plain_run(text)); !text.empty(); text.remove_prefix(plain_run(text))) {
         const auto first = static_cast<uint8_t>(text.front());
         const bool blank = first == '\n' || first == '\r' || first == '\t';
         const size_t length = utf8_length(text);
@@ -120,7 +127,12 @@ bool is_readable(std::string_view text) {
 
 std::string json_string(std::string_view text) {
     std::string out = "\"";
+    out.reserve(text.size() + 2);
     while (!text.empty()) {
+        const size_t plain = plain_run(text);
+        out += text.substr(0, plain);
+        text.remove_prefix(plain);
+        if (text.empty()) break;
         const size_t length = utf8_length(text);
         if (length == 1) {
             append_escaped(out, text.front());
