@@ -42,6 +42,8 @@ std::string to_text(const OffsetCheckpoint& entries) {
 
 Result<OffsetCheckpoint> parse_offset_checkpoint(std::string_view text) {
     OffsetCheckpoint entries;
+    // Kafka makes its files before it has anything to write, and may be stopped before it does.
+    if (text.empty()) return entries;
     std::string_view rest = text;
     if (number<int>(take_until(rest, '\n')) != 0) {
         return fail(ErrorCode::malformed, "line 1: the version is not 0");

@@ -122,6 +122,14 @@ TEST(InspectText, AnyDamageIsSurvived) {
     }
 }
 
+TEST(InspectText, EmptyCheckpointsAreKafkasBeforeTheirFirstEntry) {
+    for (const auto* name : {"replication-offset-checkpoint", "leader-epoch-checkpoint"}) {
+        const Printed printed = print_sample(checkpoint(name, ""));
+        EXPECT_TRUE(printed.intact);
+        EXPECT_NE(printed.verdict.find("position 0: empty"), std::string::npos) << printed.verdict;
+    }
+}
+
 TEST(InspectText, EmptyCleanShutdownFileIsAnOlderKafkas) {
     EXPECT_TRUE(print_sample(checkpoint(".kafka_cleanshutdown", "")).intact);
     EXPECT_FALSE(print_sample(checkpoint(".kafka_cleanshutdown", "{}")).intact);

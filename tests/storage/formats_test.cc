@@ -126,6 +126,12 @@ TEST(OffsetCheckpoint, TextIsKafkasAndComesBack) {
     EXPECT_EQ(parse_offset_checkpoint(to_text(entries)), entries);
 }
 
+TEST(OffsetCheckpoint, EmptyFileHasNoEntries) {
+    // Apache Kafka, stopped before it had a topic: replication-offset-checkpoint has no byte.
+    EXPECT_EQ(parse_offset_checkpoint(""), OffsetCheckpoint{});
+    EXPECT_FALSE(parse_offset_checkpoint("\n"));
+}
+
 TEST(OffsetCheckpoint, DamageNamesTheLine) {
     EXPECT_EQ(parse_offset_checkpoint("1\n0\n").error().code, ErrorCode::malformed);
     EXPECT_EQ(parse_offset_checkpoint("0\n2\na 0 12\n").error().code, ErrorCode::malformed);
