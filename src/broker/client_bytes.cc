@@ -105,7 +105,11 @@ Task<> ClientBytes::wait_to_grow(Holder& holder, const bool* gives_up) {
 Task<ClientBytes::Reservation> ClientBytes::reserve(size_t wanted, const bool* gives_up) {
     wanted = std::max<size_t>(wanted, 1);
     const size_t least = std::min(wanted, kLeastReservation);
-    while (!*gives_up && reservations_ != 0 && free() < least) {
+    // Others will give something back: because they are done, or because they are evicted.
+    const auto others = [this] {
+        return reservations_ != 0 || !frames_.empty() || !answers_.empty();
+    };
+    while (!*gives_up && free() < least && others()) {
         auto waiting = wait_for_change(gives_up);
         co_await std::move(waiting);
     }

@@ -6,7 +6,7 @@
 // The limit is soft by one step: who holds bytes counts them at once and asks before taking more.
 //   frames   go on while there is room; without, one at a time does, the others wait in order
 //   answers  whoever reads records reserves a share of what is free first, so that stalled readers
-//            get less and less and never everything; one reservation is always granted
+//            get less and less; without room it waits as long as anybody will give something back
 // Only when somebody waits is a client shown the door: the one that has kept us waiting longer
 // than `patience`. So memory is bounded, nobody waits for ever, and a slow client alone is left in
 // peace. Belongs to one shard; holders and waiters end before it. pure

@@ -15,7 +15,7 @@ constexpr int64_t kFrameBytes = 64LL * 1024 * 1024;
 constexpr int64_t kClientBytes = 64LL * 1024 * 1024;
 constexpr int64_t kLeastClientBytes = 4LL * 1024 * 1024;
 /// How long a client may keep others waiting for memory.
-constexpr Duration kPatience = 30s;
+constexpr Duration kPatience = 10s;
 
 int64_t frame_budget(const NodeFacts& facts) {
     const int64_t asked = facts.settings.number("queued.max.request.bytes");

@@ -139,7 +139,7 @@ TEST_F(ClientBytesTest, WhoMovesIsNotEvictedAndWhoWaitsForUsNeither) {
     EXPECT_EQ(ours.evicted, "");
 }
 
-TEST_F(ClientBytesTest, ReservationsShrinkWithWhatIsFreeAndOneIsAlwaysGranted) {
+TEST_F(ClientBytesTest, ReservationsShrinkWithWhatIsFreeAndOneIsGrantedWhenNobodyWillGiveBack) {
     Event done(runtime_);
     Client readers[] = {{all_, Side::answers}, {all_, Side::answers}, {all_, Side::answers}};
     for (Client& each : readers) runtime_.spawn(read(all_, each, 50 * kMiB, done));
@@ -162,6 +162,25 @@ TEST_F(ClientBytesTest, ReservationsShrinkWithWhatIsFreeAndOneIsAlwaysGranted) {
     done.notify_all();
     runtime_.run();
     EXPECT_EQ(late.reserved, 100U);
+    done.notify_all();
+    runtime_.run();
+}
+
+TEST_F(ClientBytesTest, StalledReadersDoNotAddUp) {
+    Event done(runtime_);
+    Client stalled(all_, Side::answers);
+    stalled.holder.hold(8 * kMiB);
+    stalled.holder.wait_for_client(true);
+    Client reader(all_, Side::answers);
+    runtime_.spawn(read(all_, reader, kMiB, done));
+    runtime_.advance(29s);
+    EXPECT_EQ(reader.reserved, 0U);
+    EXPECT_EQ(stalled.evicted, "");
+    runtime_.advance(2s);
+    EXPECT_NE(stalled.evicted, "");
+    stalled.holder.hold(0);
+    runtime_.run();
+    EXPECT_EQ(reader.reserved, kMiB);
     done.notify_all();
     runtime_.run();
 }

@@ -214,6 +214,45 @@ TEST_F(FetchRules, ADeletionEndsALongPollAndNothingIsReadAfterwards) {
     EXPECT_EQ(at(fetch(fetch_request(12, "t", id, {{0, 0}}), 12), 0).error_code, 3);
 }
 
+class SlowClients : public RequestsTest {
+protected:
+    void SetUp() override {
+        // The least that a shard gets for slow clients is 4 MiB.
+        ASSERT_TRUE(settings_.set("ottla.memory.bytes", "1", Settings::Source::file));
+        RequestsTest::SetUp();
+    }
+};
+
+TEST_F(SlowClients, ThatNeverReadMakeRoomForTheOthersAndAreNamedInTheLog) {
+    const Uuid id = make_topic("t", 1);
+    for (int i = 0; i < 8; ++i) {
+        ASSERT_EQ(produce(id, 0, batch_of({std::string(900'000, 'x')})).error_code, 0);
+    }
+    const auto request = fetch_request(13, "", id, {{0, 0}});
+    std::vector<std::unique_ptr<test::RawClient>> slow;
+    for (int i = 0; i < 30; ++i) {
+        slow.push_back(client());
+        for (int times = 0; times < 5; ++times) {
+            const Chain frame = protocol::request_frame(times, "slow", 13, request);
+            ASSERT_TRUE(run(slow.back()->send(frame)));
+        }
+    }
+    for (int i = 0; i < 6; ++i) {
+        auto good = client();
+        const Duration before = world_.now();
+        const auto response = ask(*good, 13, request);
+        EXPECT_EQ(values_of(at(response, 0).records).size(), 1U);
+        // Memory is handed out in turn, and each slow client costs its patience once.
+        EXPECT_LT(world_.now() - before, 45s);
+    }
+    const auto evicted = std::ranges::count_if(log_.lines, [](const std::string& line) {
+        return line.find("memory is short") != std::string::npos;
+    });
+    EXPECT_GT(evicted, 5);
+    EXPECT_LE(evicted, 30);
+    EXPECT_EQ(log_.errors.size(), 0U);
+}
+
 using ProduceRefusals = RequestsTest;
 
 TEST_F(ProduceRefusals, EveryAcksWritesAndZeroSaysNothing) {

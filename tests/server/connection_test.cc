@@ -278,7 +278,6 @@ TEST_F(ConnectionTest, UnderPressureAClientThatDoesNotReadLosesItsPlaceWithOneLi
     EXPECT_FALSE(ended_);
     const bool never = false;
     runtime_.spawn(reserve(*client_bytes_, &never));
-    runtime_.spawn(reserve(*client_bytes_, &never));
     runtime_.run();
     EXPECT_TRUE(ended_);
     ASSERT_EQ(log_.lines.size(), 1U);
