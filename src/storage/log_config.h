@@ -40,8 +40,9 @@ struct StorageSettings {
     /// Replay is bounded by it: at 75 % checkpoints hurry, at 100 % appends are pushed back.
     uint64_t journal_limit_bytes = 256ULL * 1024 * 1024;
     Duration checkpoint_interval = std::chrono::seconds(5);
-    /// A flush waits this long for more bytes of a log, unless room runs short.
-    Duration flush_delay = std::chrono::milliseconds(20);
+    /// A flush waits this long for more bytes of a log, unless room runs short: one write of a
+    /// second's bytes costs as much as one of 20 ms. Readers and replay do not mind (memory, checkpoints).
+    Duration flush_delay = std::chrono::seconds(1);
     /// Flushes of different logs that may be on their way at once.
     size_t flush_lanes = 4;
     size_t flush_piece_bytes = 1024UZ * 1024;

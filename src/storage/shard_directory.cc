@@ -104,6 +104,8 @@ void ShardDirectory::group_durable(const JournalGroup& group) {
         note_work(*log);
     }
     room_.notify_all();
+    // Whoever sleeps until a flush is due looks again, before appends have to be pushed back.
+    if (is_pressed()) work_.notify_all();
     if (journal_.live_bytes() * 4 > settings_.journal_limit_bytes * 3) hurry_.notify_all();
 }
 
@@ -118,7 +120,8 @@ void ShardDirectory::note_work(LogParts& log) {
     if (log.queued || log.deleted) return;
     log.queued = true;
     queue_.push_back({log.identity.instance, runtime().now() + settings_.flush_delay});
-    work_.notify_all();
+    // Else somebody sleeps until the front is due, which comes first.
+    if (queue_.size() == 1) work_.notify_all();
 }
 
 void ShardDirectory::note_dirty(LogParts& log) {

@@ -57,6 +57,7 @@ public:
         settings.journal_first_file_bytes = 128ULL * 1024;
         settings.journal_file_bytes = 256ULL * 1024;
         settings.journal_limit_bytes = 1024ULL * 1024;
+        settings.flush_delay = std::chrono::milliseconds(20);
         return settings;
     }
 
