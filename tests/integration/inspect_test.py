@@ -73,7 +73,9 @@ class Inspect(unittest.TestCase):
                              [0, *(row["last_offset"] + 1 for row in rows)][:len(rows)])
             flushed = rows[-1]["last_offset"] + 1 if rows else 0
         for path in files_of(broker.data):
-            inspect(path)
+            # What is on its way to another name may be half written, or gone before it is looked at.
+            if not path.endswith(".tmp"):
+                inspect(path)
         self.assertEqual(cli(broker, "topic", "list").returncode, 0)
 
     def segment_rows(self, *options):
