@@ -25,7 +25,7 @@ struct ClusterMood {
     uint64_t fetch_bytes = 1500;  ///< most of one partition in one fetch
     Codec codec = Codec::none;    ///< of the producers
     bool power_may_fail = true;
-    bool disk_may_fail = false;  ///< errors, after which a broker may end by itself
+    bool disk_may_fail = false;  ///< errors or no space: a broker may end by itself
     bool has_vandal = false;
     uint32_t reset = 0;  ///< network faults, per million
     uint32_t stall = 200;

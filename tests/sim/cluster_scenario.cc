@@ -72,15 +72,6 @@ void strike_and_heal(ClusterWorld& cluster) {
     cluster.world.network().heal_all();
 }
 
-void end_faults(ClusterWorld& cluster) {
-    cluster.world.network().faults.reset = 0;
-    cluster.machine.disk().faults = {};
-    // What a disk fault took offline comes back with the next start.
-    if (!cluster.mood.disk_may_fail) return;
-    cluster.broker.kill();
-    cluster.start_broker();
-}
-
 /// A last crash or stop; then every partition is read whole.
 void check_at_end(ClusterWorld& cluster) {
     const uint64_t how = cluster.random.below(3);
@@ -109,7 +100,7 @@ ScenarioOutcome run_cluster_scenario(const ScenarioOptions& options) {
         if (cluster.clients_running == 0) break;
         if (cluster.failure().empty()) strike_and_heal(cluster);
     }
-    end_faults(cluster);
+    cluster.end_faults();
     if (!cluster.run_to_end(std::chrono::seconds(300))) {
         cluster.history.fail("liveness: clients still wait long after all faults ended");
     }

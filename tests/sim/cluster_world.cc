@@ -3,9 +3,18 @@
 
 #include <fmt/format.h>
 
+#include <array>
+
 #include "tests/sim/workload.h"
 
 namespace ottla::sim {
+
+namespace {
+// A disk that is too small: for the journals of all shards, or for what the clients write.
+constexpr uint64_t kLeastSpace = uint64_t{3} << 20U;
+constexpr uint64_t kMostSpace = uint64_t{24} << 20U;
+constexpr uint64_t kEnoughSpace = uint64_t{1} << 40U;
+}  // namespace
 
 /// The process of the broker: starts it, ends with it.
 class BrokerProgram final : public Program {
@@ -89,10 +98,23 @@ void ClusterWorld::begin_faults() {
     DiskFaults& disk = machine.disk().faults;
     if (random.below(6) == 0) disk.slow_operation = 1'000;
     if (!mood.disk_may_fail) return;
-    const uint64_t which = random.below(3);
+    static constexpr std::array kNames = {"syncs fail", "writes fail", "reads fail", "it is small"};
+    const uint64_t which = random.below(kNames.size());
+    world.note(fmt::format("disk: {}", kNames.at(which)));
     if (which == 0) disk.sync_error = 1'000;
     if (which == 1) disk.write_error = 1'000;
     if (which == 2) disk.read_error = 1'000;
+    if (which == 3) machine.disk().set_capacity(random.between(kLeastSpace, kMostSpace));
+}
+
+void ClusterWorld::end_faults() {
+    world.network().faults.reset = 0;
+    machine.disk().faults = {};
+    machine.disk().set_capacity(kEnoughSpace);
+    if (!mood.disk_may_fail) return;
+    // What a disk fault took offline comes back with the next start.
+    broker.kill();
+    start_broker();
 }
 
 void ClusterWorld::write(LogLevel level, std::string_view line) {

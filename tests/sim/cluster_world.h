@@ -37,6 +37,8 @@ public:
 
     /// Network and disk begin to fail as the mood says.
     void begin_faults();
+    /// They end, and a broker that lost a disk to them is started again.
+    void end_faults();
     /// Boots the broker with another number of shards each time.
     void start_broker();
     /// A clean stop; the process ends when it is done. More than 30 s is a failure.
