@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "broker/topic_config.h"
 
+#include <algorithm>
+#include <charconv>
+
 namespace ottla::broker {
 
 namespace {
@@ -38,9 +41,29 @@ std::optional<Compression> compression(const Settings& settings, const TopicOver
     return Compression{};
 }
 
-bool is_compacted(const Settings& settings, const TopicOverrides& overrides) {
+/// A ratio such as "0.5", in millionths: decisions count in whole numbers.
+int64_t millionths(const std::string& text) {
+    double value = 0;
+    std::from_chars(text.data(), text.data() + text.size(), value);
+    return static_cast<int64_t>(value * 1e6 + 0.5);
+}
+
+void add_cleanup(storage::LogConfig& log,
+                 const Settings& settings,
+                 const TopicOverrides& overrides) {
     const auto policies = split_list(topic_text(settings, overrides, "cleanup.policy"));
-    return std::ranges::find(policies, "compact") != policies.end();
+    const auto number = [&](std::string_view name) {
+        return topic_number(settings, overrides, name);
+    };
+    log.deletes = std::ranges::find(policies, "delete") != policies.end();
+    log.compacts = std::ranges::find(policies, "compact") != policies.end();
+    log.retention_ms = number("retention.ms");
+    log.retention_bytes = number("retention.bytes");
+    log.delete_retention_ms = number("delete.retention.ms");
+    log.min_compaction_lag_ms = number("min.compaction.lag.ms");
+    log.max_compaction_lag_ms = number("max.compaction.lag.ms");
+    log.min_cleanable_dirty_millionths =
+        millionths(topic_text(settings, overrides, "min.cleanable.dirty.ratio"));
 }
 
 }  // namespace
@@ -58,7 +81,9 @@ replication::PartitionConfig partition_config(const Settings& settings,
     config.log.index_interval_bytes = number("index.interval.bytes");
     config.log.producer_id_expiration_ms = settings.number("producer.id.expiration.ms");
     config.log.durability = durability(settings, overrides);
-    config.rules.compacted = is_compacted(settings, overrides);
+    config.log.preallocate = topic_flag(settings, overrides, "preallocate");
+    add_cleanup(config.log, settings, overrides);
+    config.rules.compacted = config.log.compacts;
     config.rules.max_message_bytes = static_cast<size_t>(number("max.message.bytes"));
     config.rules.segment_bytes = static_cast<size_t>(config.log.segment_bytes);
     config.rules.timestamp_type =

@@ -5,6 +5,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <charconv>
+#include <limits>
+
 #include "broker/node.h"
 #include "server/server.h"
 
@@ -63,9 +67,31 @@ Result<broker::NodeFacts> facts_of(const BrokerParts& parts) {
     return facts;
 }
 
+/// A decimal of Kafka's, "1.7976931348623157E308" for no limit.
+uint64_t bytes_per_second(const std::string& text) {
+    double value = 0;
+    std::from_chars(text.data(), text.data() + text.size(), value);
+    constexpr double kMost = 1e18;
+    return value >= kMost ? std::numeric_limits<uint64_t>::max()
+                          : static_cast<uint64_t>(std::max(value, 1.0));
+}
+
 storage::StorageSettings storage_of(const broker::NodeFacts& facts) {
     storage::StorageSettings storage;
     storage.faults = facts.faults;
+    storage.cleaner_enabled = facts.settings.flag("log.cleaner.enable");
+    storage.cleaner_backoff =
+        std::chrono::milliseconds(facts.settings.number("log.cleaner.backoff.ms"));
+    storage.cleaner_map_bytes =
+        static_cast<size_t>(std::max<int64_t>(
+            facts.settings.number("log.cleaner.dedupe.buffer.size"), 1 << 20)) /
+        facts.shard_count;
+    storage.cleaner_io_bytes = static_cast<size_t>(
+        std::max<int64_t>(facts.settings.number("log.cleaner.io.buffer.size"), 64 * 1024));
+    storage.cleaner_bytes_per_second =
+        bytes_per_second(facts.settings.text("log.cleaner.io.max.bytes.per.second"));
+    storage.retention_check_interval =
+        std::chrono::milliseconds(facts.settings.number("log.retention.check.interval.ms"));
     const int64_t memory = facts.settings.number("ottla.memory.bytes");
     if (memory > 0) {
         // A quarter of the budget is hot tail, shared by the shards; never less than two chunks.

@@ -43,12 +43,14 @@ std::optional<CatalogueEntry> parse_line(std::string_view line) {
     const auto recovery_point = number<int64_t>(next_word(line));
     const auto log_start = number<int64_t>(next_word(line));
     const auto high_watermark = number<int64_t>(next_word(line));
-    if (!partition || !id || !recovery_point || !log_start || !high_watermark) return std::nullopt;
+    const auto cleaned = number<int64_t>(next_word(line));
+    if (!partition || !id || !recovery_point || !log_start || !high_watermark || !cleaned) return std::nullopt;
     entry.name.partition = PartitionIndex{*partition};
     entry.topic_id = *id;
     entry.recovery_point = Offset{*recovery_point};
     entry.log_start = Offset{*log_start};
     entry.high_watermark = Offset{*high_watermark};
+    entry.cleaned = Offset{*cleaned};
     return entry;
 }
 
@@ -61,10 +63,11 @@ std::string catalogue_file_name(ShardIndex shard) {
 std::string catalogue_text(const std::vector<CatalogueEntry>& entries) {
     std::string text(kVersion);
     for (const CatalogueEntry& entry : entries) {
-        fmt::format_to(std::back_inserter(text), "{} {} {} {} {} {}\n", entry.name.topic,
+        fmt::format_to(std::back_inserter(text), "{} {} {} {} {} {} {}\n", entry.name.topic,
                        entry.name.partition.value(), to_string(entry.topic_id),
                        entry.recovery_point.value(), entry.log_start.value(),
-                       entry.high_watermark.value());
+                       entry.high_watermark.value(),
+                       entry.cleaned.value());
     }
     const uint32_t crc = crc32c(0, as_bytes(text));
     fmt::format_to(std::back_inserter(text), "crc {:08x}\n", crc);

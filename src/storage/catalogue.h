@@ -5,7 +5,7 @@
 // stop; removed by a clean one.
 //
 //   1\n
-//   <topic> <partition> <topic id> <recovery point> <log start> <high watermark>\n ...
+//   <topic> <partition> <topic id> <recovery point> <log start> <high watermark> <cleaned>\n ...
 //   crc <8 hex>\n                  CRC-32C of all lines above
 //
 // Errors: corrupt.
@@ -29,6 +29,8 @@ struct CatalogueEntry {
     Offset recovery_point{0};
     Offset log_start{0};
     Offset high_watermark{0};
+    /// Where the last cleaning ended; kNoOffset if there was none.
+    Offset cleaned = kNoOffset;
     bool operator==(const CatalogueEntry&) const = default;
 };
 

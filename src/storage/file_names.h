@@ -2,7 +2,7 @@
 // The names in a log directory, Kafka's and ours: one place that makes and reads them.
 //
 //   <topic>-<partition>                      a log; with .<32 hex>-delete, -future, -stray behind
-//   %020d.log .index .timeindex .snapshot    inside it
+//   %020d.log .index .timeindex .txnindex .snapshot    inside it
 //   .ottla-journal-<shard>-<n>               beside the logs
 // pure
 #pragma once
@@ -19,6 +19,7 @@ namespace ottla::storage {
 inline constexpr std::string_view kLogSuffix = ".log";
 inline constexpr std::string_view kOffsetIndexSuffix = ".index";
 inline constexpr std::string_view kTimeIndexSuffix = ".timeindex";
+inline constexpr std::string_view kTransactionIndexSuffix = ".txnindex";
 inline constexpr std::string_view kSnapshotSuffix = ".snapshot";
 inline constexpr std::string_view kLeaderEpochFile = "leader-epoch-checkpoint";
 inline constexpr std::string_view kPartitionMetadataFile = "partition.metadata";
@@ -29,6 +30,7 @@ inline constexpr std::string_view kGuardFolder = ".ottla";
 inline constexpr std::string_view kRecoveryPointFile = "recovery-point-offset-checkpoint";
 inline constexpr std::string_view kLogStartFile = "log-start-offset-checkpoint";
 inline constexpr std::string_view kHighWatermarkFile = "replication-offset-checkpoint";
+inline constexpr std::string_view kCleanerOffsetFile = "cleaner-offset-checkpoint";
 inline constexpr std::string_view kMetadataTopic = "__cluster_metadata";
 
 /// "a" and "b" give "a/b".

@@ -112,6 +112,7 @@ std::string encode_entry(const JournalEntry& entry) {
             break;
         case EntryKind::create:
         case EntryKind::roll:
+        case EntryKind::replaced:
         case EntryKind::log_start: put(body, entry.offset.value()); break;
         case EntryKind::truncate:
             put(body, entry.offset.value());
@@ -166,6 +167,7 @@ Result<std::optional<JournalEntry>> EntryCursor::next() {
         }
         case EntryKind::create:
         case EntryKind::roll:
+        case EntryKind::replaced:
         case EntryKind::log_start: entry.offset = Offset{body.number<int64_t>()}; break;
         case EntryKind::truncate: entry.offset = Offset{body.number<int64_t>()}; [[fallthrough]];
         case EntryKind::append:

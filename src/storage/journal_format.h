@@ -25,6 +25,8 @@
 //     erase     the log is going away; its files may be half gone
 //     erased    its name is free again
 //     log_start offset i64
+//     replaced  offset i64: the segments below it are synced and may have other bytes by now;
+//               nothing older is replayed into them
 //
 // All numbers are big-endian. Every size is checked before use; errors are `corrupt`.
 // pure
@@ -82,12 +84,13 @@ enum class EntryKind : uint8_t {
     erase = 6,
     erased = 7,
     log_start = 8,
+    replaced = 9,
 };
 
 struct JournalEntry {
     EntryKind kind = EntryKind::declare;
     uint64_t instance = 0;
-    /// create: start; roll: base; truncate: the end; log_start.
+    /// create: start; roll: base; truncate: the end; log_start; replaced: a segment's base.
     Offset offset{0};
     /// append, truncate.
     Offset segment_base{0};

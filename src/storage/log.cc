@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <tuple>
 
 #include "records/control.h"
 #include "storage/file_names.h"
@@ -27,20 +28,32 @@ ProducerBatch producer_batch(const BatchView& batch) {
     return view;
 }
 
-void feed_producers(ProducerState& producers, const BatchView& batch) {
-    if (!batch.has_producer()) return;
+std::optional<CompletedTransaction> feed_producers(ProducerState& producers,
+                                                   const BatchView& batch) {
+    if (!batch.has_producer()) return std::nullopt;
     if (!batch.is_control()) {
         producers.appended(producer_batch(batch));
-        return;
+        return std::nullopt;
     }
     RecordIterator records(batch, batch.payload());
     Record record;
-    if (!records.next(record)) return;
+    // A cleaning leaves a marker without its record when the whole transaction is gone.
+    if (batch.record_count() == 0 || !records.next(record)) return std::nullopt;
     const auto control = parse_control(record);
-    if (!control) return;
+    if (!control) return std::nullopt;
     const auto end = parse_end_transaction(*control);
-    if (!end) return;
-    producers.marker_appended(producer_batch(batch), !end->committed, end->coordinator_epoch);
+    if (!end) return std::nullopt;
+    const CompletedTransaction done =
+        producers.marker_appended(producer_batch(batch), !end->committed, end->coordinator_epoch);
+    if (done.first == kNoOffset) return std::nullopt;
+    return done;
+}
+
+void LogParts::feed(ProducerState& state, const BatchView& batch, Segment& segment) const {
+    const auto done = feed_producers(state, batch);
+    if (!done || !done->aborted) return;
+    const Offset stable = state.first_open_transaction().value_or(done->last + 1);
+    segment.note_aborted({done->producer, done->first, done->last, stable});
 }
 
 // LogParts: memory.
@@ -51,6 +64,7 @@ LogParts::LogParts(LogIdentity who, const LogConfig& settings, ShardDirectory& d
       home(directory),
       producers(directory.settings().faults),
       users(directory.runtime()),
+      shape(directory.runtime(), 1),
       lane(directory.runtime(), 1) {}
 
 Status LogParts::usable() const {
@@ -78,6 +92,10 @@ SegmentLimits LogParts::limits() const {
     SegmentLimits limits;
     limits.segment_bytes = config.segment_bytes;
     limits.segment_ms = config.segment_ms;
+    // What has to be compacted in time must be in a closed segment by then, as Kafka rolls it.
+    if (config.compacts && config.max_compaction_lag_ms > 0) {
+        limits.segment_ms = std::min(limits.segment_ms, config.max_compaction_lag_ms);
+    }
     limits.index_bytes = config.segment_index_bytes;
     limits.index_interval_bytes = config.index_interval_bytes;
     return limits;
@@ -91,8 +109,8 @@ void LogParts::add_segment(Offset base) {
     SegmentLimits own = limits();
     if (config.segment_jitter_ms > 0) {
         const uint64_t drawn = home.runtime().random();
-        own.segment_ms -= static_cast<int64_t>(
-            drawn % static_cast<uint64_t>(std::min(config.segment_jitter_ms, own.segment_ms)));
+        const int64_t most = std::max<int64_t>(std::min(config.segment_jitter_ms, own.segment_ms), 1);
+        own.jitter_ms = static_cast<int64_t>(drawn % static_cast<uint64_t>(most));
     }
     segments.push_back(std::make_shared<Segment>(home.files(), identity.path, base, own,
                                                  home.runtime().wall_time()));
@@ -144,6 +162,16 @@ void LogParts::roll_segment() {
     effect.bytes = producers.snapshot();
     effects.push_back(std::move(effect));
     add_segment(log_end);
+}
+
+void LogParts::release_head() {
+    JournalGroup& group = journal_entry(EntryKind::log_start, log_start);
+    mark(group);
+    FileEffect effect;
+    effect.kind = FileEffect::Kind::remove_head;
+    effect.offset = log_start;
+    effect.group = &group;
+    effects.push_back(std::move(effect));
 }
 
 void LogParts::advance_durable(Offset end) {
@@ -208,7 +236,7 @@ void LogParts::cut(const Place& place) {
     // The batch may have begun below the log's start, which never goes back.
     log_end = std::max(boundary, log_start);
     for (Offset* end :
-         {&durable_end, &flushed_end, &synced_end, &checkpoint_end, &high_watermark}) {
+         {&durable_end, &flushed_end, &synced_end, &checkpoint_end, &high_watermark, &cleaned}) {
         *end = std::min(*end, log_end);
     }
     home.journal().lower_marks(identity.instance, log_end);
@@ -274,7 +302,8 @@ Result<AppendResult> Log::append(const AppendRequest& request) {
                     fmt::format("{}: a batch at {} below the log end {}", path(), base.value(),
                                 log.log_end.value()));
     }
-    if (leads) {
+    // A marker has no sequence: its coordinator is fenced by epochs.
+    if (leads && !sent.is_control()) {
         TRY(const auto duplicate, log.producers.check(producer_batch(sent)));
         if (duplicate) {
             return AppendResult{AppendResult::Verdict::duplicate, duplicate->first_offset,
@@ -316,7 +345,7 @@ Result<AppendResult> Log::append(const AppendRequest& request) {
         log.epochs.assign(stored.leader_epoch(), base);
         log.epochs_changed = true;
     }
-    feed_producers(log.producers, stored);
+    log.feed(log.producers, stored, segment);
     log.log_end = last + 1;
     log.mark(*place.group);
     if (log.home.settings().faults.acknowledge_before_durable) log.advance_durable(log.log_end);
@@ -350,42 +379,63 @@ Status Log::delete_before(Offset offset) {
     log.log_start = offset;
     log.epochs.truncate_start(offset);
     log.epochs_changed = true;
-    JournalGroup& group = log.journal_entry(EntryKind::log_start, offset);
-    log.mark(group);
-    FileEffect effect;
-    effect.kind = FileEffect::Kind::remove_head;
-    effect.offset = offset;
-    effect.group = &group;
-    log.effects.push_back(std::move(effect));
+    log.release_head();
     return {};
+}
+
+Result<Offset> Log::delete_records(Offset before) {
+    LogParts& log = *parts_;
+    const Offset wanted = before == kNoOffset ? log.high_watermark : before;
+    if (wanted < Offset{0} || wanted > log.high_watermark) {
+        return fail(ErrorCode::offset_out_of_range,
+                    fmt::format("{}: records below {} cannot be deleted, the high watermark is {}",
+                                path(), wanted.value(), log.high_watermark.value()));
+    }
+    TRY_STATUS(delete_before(wanted));
+    return log.log_start;
 }
 
 Task<Status> Log::truncate_to(Offset offset) {
     LogParts& log = *parts_;
     CO_TRY_STATUS(log.usable());
     const Gate::Pass pass = log.users.enter();
-    if (offset >= log.log_end) co_return Status();
-    if (offset < log.log_start) {
+    CO_TRY_STATUS(co_await log.shape.take(1));
+    const Status done = co_await log.truncate(offset);
+    log.shape.give_back(1);
+    co_return done;
+}
+
+Task<Status> LogParts::truncate(Offset offset) {
+    CO_TRY_STATUS(usable());
+    if (offset >= log_end) co_return Status();
+    if (offset < log_start) {
         co_return fail(ErrorCode::offset_out_of_range,
-                       fmt::format("{}: truncation to {} below the log start {}", path(),
-                                   offset.value(), log.log_start.value()));
+                       fmt::format("{}: truncation to {} below the log start {}", identity.path,
+                                   offset.value(), log_start.value()));
     }
-    CO_TRY(const LogParts::Place place, co_await log.locate(offset));
-    CO_TRY_STATUS(co_await LogParts::ensure_indexes(place.segment));
-    CO_TRY_STATUS(log.usable());
-    if (!log.holds(*place.segment)) {
+    CO_TRY(Place place, co_await locate(offset));
+    if (place.base > offset) {
+        // The cleaner left nothing up to there: the log ends where it was told to, in the segment
+        // that holds that offset.
+        place.base = offset;
+        const std::shared_ptr<Segment>& floor = segments[segment_index(offset)];
+        if (place.segment != floor) place = {floor, floor->size(), offset};
+    }
+    CO_TRY_STATUS(co_await ensure_indexes(place.segment));
+    CO_TRY_STATUS(usable());
+    if (!holds(*place.segment)) {
         co_return fail(
             ErrorCode::offset_out_of_range,
-            fmt::format("{}: the log start passed {} meanwhile", path(), offset.value()));
+            fmt::format("{}: the log start passed {} meanwhile", identity.path, offset.value()));
     }
-    log.cut(place);
-    const bool late_flush = log.home.settings().faults.late_flush_undoes_truncation;
-    if (late_flush && log.in_flight_end && place.segment->is_open()) {
+    cut(place);
+    const bool late_flush = home.settings().faults.late_flush_undoes_truncation;
+    if (late_flush && in_flight_end && place.segment->is_open()) {
         // The planted bug: the file is cut beside a write that is on its way, and not in the lane.
-        log.effects.back().position = UINT64_MAX;
+        effects.back().position = UINT64_MAX;
         CO_TRY_STATUS(co_await place.segment->truncate_file(place.position));
     }
-    co_return co_await log.rebuild_producers();
+    co_return co_await rebuild_producers();
 }
 
 LeaderEpoch Log::latest_epoch() const {
@@ -402,12 +452,38 @@ void Log::begin_epoch(LeaderEpoch epoch) {
     parts_->home.note_dirty(*parts_);
 }
 
-void Log::note_high_watermark(Offset high_watermark) { parts_->high_watermark = high_watermark; }
+void Log::note_high_watermark(Offset high_watermark) {
+    parts_->high_watermark = high_watermark;
+    parts_->producers.note_high_watermark(high_watermark);
+}
 Offset Log::noted_high_watermark() const { return parts_->high_watermark; }
 
 void Log::expire_producers(WallTime now) {
     parts_->producers.expire_before(
         WallTime{now.value() - parts_->config.producer_id_expiration_ms});
+}
+
+Offset Log::last_stable_offset() const {
+    const Offset unstable = parts_->producers.first_unstable().value_or(parts_->high_watermark);
+    return std::min(unstable, parts_->high_watermark);
+}
+
+Task<Result<std::vector<AbortedTransaction>>> Log::aborted_transactions(Offset from, Offset to) {
+    LogParts& log = *parts_;
+    CO_TRY_STATUS(log.usable());
+    const Gate::Pass pass = log.users.enter();
+    std::vector<AbortedTransaction> found;
+    // A copy: segments come and go while indexes are read.
+    const std::vector<std::shared_ptr<Segment>> held(
+        log.segments.begin() + static_cast<ptrdiff_t>(log.segment_index(from)), log.segments.end());
+    for (const std::shared_ptr<Segment>& segment : held) {
+        CO_TRY_STATUS(co_await LogParts::ensure_indexes(segment));
+        if (!segment->transaction_index().collect(from, to, found)) break;
+    }
+    std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) {
+        return std::tie(a.first, a.last) < std::tie(b.first, b.last);
+    });
+    co_return found;
 }
 
 std::optional<Offset> Log::first_open_transaction() const {

@@ -33,6 +33,7 @@
 #include "records/batch.h"
 #include "storage/leader_epochs.h"
 #include "storage/log_config.h"
+#include "storage/transaction_index.h"
 
 namespace ottla::storage {
 
@@ -139,9 +140,12 @@ public:
     Task<Status> truncate_to(Offset offset);
     /// Starts a new segment at log_end; nothing if the active one is empty.
     Status roll();
-    /// DeleteRecords and retention: log_start moves up, segments wholly below it go.
-    /// offset_out_of_range above durable_end.
+    /// Retention and followers: log_start moves up, segments wholly below it go: their names at
+    /// once, their bytes when the last reader lets go. offset_out_of_range above durable_end.
     Status delete_before(Offset offset);
+    /// DeleteRecords (KIP-107): the same below the high watermark, which kNoOffset stands for. The
+    /// log's start afterwards (the low watermark of this replica); offset_out_of_range above it.
+    Result<Offset> delete_records(Offset before);
 
     /// The first record with timestamp >= `at`, none if there is none.
     Task<Result<std::optional<TimestampedOffset>>> offset_for_timestamp(WallTime at);
@@ -157,8 +161,12 @@ public:
 
     /// A new leader writes from log_end on, before its first record.
     void begin_epoch(LeaderEpoch epoch);
-    /// The last stable offset may not pass it.
     [[nodiscard]] std::optional<Offset> first_open_transaction() const;
+    /// Where read_committed ends: no transaction below it is open, or was ended by a marker that is
+    /// not below the (noted) high watermark yet.
+    [[nodiscard]] Offset last_stable_offset() const;
+    /// The aborted transactions that overlap [from, to), by first offset (trap 50).
+    Task<Result<std::vector<AbortedTransaction>>> aborted_transactions(Offset from, Offset to);
 
     /// Everything but the durability.
     void configure(const LogConfig& config);

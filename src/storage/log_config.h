@@ -26,6 +26,20 @@ struct LogConfig {
     int64_t segment_index_bytes = 10LL * 1024 * 1024;
     int64_t index_interval_bytes = 4096;
     int64_t producer_id_expiration_ms = 24LL * 60 * 60 * 1000;
+    bool preallocate = false;
+
+    // cleanup.policy; neither is legal too (KIP-1161) and keeps everything.
+    bool deletes = true;
+    bool compacts = false;
+    /// -1: no limit.
+    int64_t retention_ms = 7LL * 24 * 60 * 60 * 1000;
+    int64_t retention_bytes = -1;
+    /// Of tombstones and transaction markers, from when a cleaning first saw that they may go.
+    int64_t delete_retention_ms = 24LL * 60 * 60 * 1000;
+    int64_t min_compaction_lag_ms = 0;
+    int64_t max_compaction_lag_ms = std::numeric_limits<int64_t>::max();
+    /// min.cleanable.dirty.ratio, in millionths.
+    int64_t min_cleanable_dirty_millionths = 500'000;
     Durability durability = Durability::strict;
 };
 
@@ -49,6 +63,15 @@ struct StorageSettings {
     /// More dirty files than this are synced by one sync_all of the directory.
     size_t sync_all_above = 64;
     size_t open_files = 512;
+    /// log.retention.check.interval.ms.
+    Duration retention_check_interval = std::chrono::minutes(5);
+    /// log.cleaner.enable, .backoff.ms, .dedupe.buffer.size (a shard's, used only while a log is
+    /// being cleaned), .io.buffer.size, .io.max.bytes.per.second.
+    bool cleaner_enabled = true;
+    Duration cleaner_backoff = std::chrono::seconds(15);
+    size_t cleaner_map_bytes = 128UZ * 1024 * 1024;
+    size_t cleaner_io_bytes = 512UZ * 1024;
+    uint64_t cleaner_bytes_per_second = std::numeric_limits<uint64_t>::max();
     TestFaults faults;
 };
 

@@ -169,11 +169,12 @@ Task<Status> LogDirectory::merge_catalogues(const Recovery& recovery) {
     }
     for (FoundLog& log : logs_) {
         if (recovery.created().contains(log.name)) {
-            log.recovery_point = log.log_start = log.high_watermark = kNoOffset;
+            log.recovery_point = log.log_start = log.high_watermark = log.cleaned = kNoOffset;
         } else if (const auto told = known.find({log.name, log.topic_id}); told != known.end()) {
             log.recovery_point = told->second.recovery_point;
             log.log_start = told->second.log_start;
             log.high_watermark = told->second.high_watermark;
+            log.cleaned = told->second.cleaned;
         }
         const auto start = recovery.log_starts().find(log.name);
         if (start != recovery.log_starts().end()) {
@@ -182,6 +183,7 @@ Task<Status> LogDirectory::merge_catalogues(const Recovery& recovery) {
         const auto cut = recovery.cuts().find(log.name);
         if (cut != recovery.cuts().end()) {
             log.recovery_point = std::min(log.recovery_point, cut->second);
+            log.cleaned = std::min(log.cleaned, cut->second);
         }
     }
     co_return Status();
@@ -204,6 +206,7 @@ std::vector<LogCheckpoint> LogDirectory::checkpoints_of_found() const {
         checkpoint.recovery_point = std::max(log.recovery_point, Offset{0});
         checkpoint.log_start = log.log_start;
         checkpoint.high_watermark = std::max(log.high_watermark, Offset{0});
+        checkpoint.cleaned = log.cleaned;
         all.push_back(std::move(checkpoint));
     }
     return all;
@@ -226,6 +229,10 @@ Task<Status> LogDirectory::find_logs() {
     CO_TRY(const auto starts, co_await read_checkpoint(ports_.files, file(kLogStartFile), clean_));
     CO_TRY(const auto watermarks,
            co_await read_checkpoint(ports_.files, file(kHighWatermarkFile), clean_));
+    // Never a reason not to start: what it does not say is cleaned again. Kafka makes it empty.
+    CO_TRY(const auto cleaned,
+           co_await read_checkpoint(ports_.files, file(kCleanerOffsetFile), false));
+    has_cleaner_offsets_ = has_cleaner_offsets_ || !cleaned.empty();
     CO_TRY(const auto entries, co_await ports_.files.list(path_));
     logs_.clear();
     for (const DirectoryEntry& entry : entries) {
@@ -241,6 +248,7 @@ Task<Status> LogDirectory::find_logs() {
         found.recovery_point = value_of(points, found.name);
         found.log_start = value_of(starts, found.name);
         found.high_watermark = value_of(watermarks, found.name);
+        found.cleaned = value_of(cleaned, found.name);
         const std::string metadata = join_path(file(entry.name), kPartitionMetadataFile);
         const auto text = co_await read_file(ports_.files, metadata, kMostProperties);
         if (text) {
@@ -271,17 +279,23 @@ Task<Status> LogDirectory::write_checkpoints(std::vector<LogCheckpoint> logs) {
     OffsetCheckpoint points;
     OffsetCheckpoint starts;
     OffsetCheckpoint watermarks;
+    OffsetCheckpoint cleaned;
     for (const LogCheckpoint& log : logs) {
         points[log.name] = log.recovery_point;
         if (log.log_start != kNoOffset) starts[log.name] = log.log_start;
         watermarks[log.name] = log.high_watermark;
+        if (log.cleaned != kNoOffset) cleaned[log.name] = log.cleaned;
     }
     Buffer text = Buffer::copy_of(to_text(points));
     CO_TRY_STATUS(co_await replace_file(ports_.files, file(kRecoveryPointFile), text));
     text = Buffer::copy_of(to_text(starts));
     CO_TRY_STATUS(co_await replace_file(ports_.files, file(kLogStartFile), text));
     text = Buffer::copy_of(to_text(watermarks));
-    co_return co_await replace_file(ports_.files, file(kHighWatermarkFile), text);
+    CO_TRY_STATUS(co_await replace_file(ports_.files, file(kHighWatermarkFile), text));
+    has_cleaner_offsets_ = has_cleaner_offsets_ || !cleaned.empty();
+    if (!has_cleaner_offsets_) co_return Status();
+    text = Buffer::copy_of(to_text(cleaned));
+    co_return co_await replace_file(ports_.files, file(kCleanerOffsetFile), text);
 }
 
 Task<Status> LogDirectory::close(std::vector<LogCheckpoint> logs, BrokerEpoch broker_epoch) {

@@ -10,7 +10,7 @@
 //                          begin_serving to close. `ottla storage close` replays and removes it
 //   .ottla-journal-<s>-<n> journals (journal_format.h); none after a clean stop
 //   .ottla-catalogue-<s>   what the journals no longer say (catalogue.h); none after a clean stop
-//   {recovery-point,log-start,replication}-offset-checkpoint
+//   {recovery-point,log-start,replication,cleaner}-offset-checkpoint
 //
 // Order of a start: open (lock, read) -> recover (replay, sync, journals removed) -> logs() opened
 // by their shards -> begin_serving. Of a stop: every LogStore::close -> close. Errors: locked,
@@ -89,6 +89,7 @@ private:
     bool empty_ = false;
     bool clean_ = false;
     bool guarded_ = false;
+    bool has_cleaner_offsets_ = false;
 };
 
 /// `ottla storage close DIR`: open, recover, clean stop, offline.

@@ -106,6 +106,32 @@ Task<Status> LogParts::remove_head(Offset start) {
     co_return Status();
 }
 
+Task<Status> LogParts::replace_segments(std::vector<std::shared_ptr<Segment>> old,
+                                        std::shared_ptr<Segment> fresh) {
+    ++generation;
+    const auto first = std::find(segments.begin(), segments.end(), old.front());
+    const auto last = std::next(std::find(segments.begin(), segments.end(), old.back()));
+    CHECK(last != segments.end() && last - first == static_cast<ptrdiff_t>(old.size()),
+          "closed neighbours are replaced");
+    // Positions in the old files mean nothing any more; its bytes are in the new one.
+    while (!tail.empty() && tail.front().segment_base < (*last)->base()) {
+        CHECK(tail.begin() < flush_cursor, "only synced segments are replaced");
+        tail.pop_front();
+    }
+    for (const auto& segment : old) size_bytes -= segment->size();
+    size_bytes += fresh->size();
+    *first = fresh;
+    segments.erase(std::next(first), last);
+    names_changed = true;
+    // As at the start of a segment no producer state is kept elsewhere.
+    for (size_t i = 1; i < old.size(); ++i) {
+        if (std::erase(snapshots, old[i]->base()) == 0) continue;
+        const std::string name = offset_file_name(old[i]->base(), kSnapshotSuffix);
+        CO_TRY_STATUS(co_await remove_file(home.files(), path_of(name)));
+    }
+    co_return Status();
+}
+
 Task<Status> LogParts::flush_piece() {
     const uint64_t first = flush_cursor;
     const TailBatch head = tail.at(first);

@@ -8,11 +8,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "storage/atomic_file.h"
 #include "storage/file_names.h"
 #include "storage/log_parts.h"
 #include "storage/offset_checkpoint.h"
+#include "storage/segment_swap.h"
 #include "storage/shard_directory.h"
 
 namespace ottla::storage {
@@ -25,16 +27,23 @@ constexpr uint64_t kWindowBytes = 4ULL * 1024 * 1024;
 
 class ProducerFeeder final : public BatchVisitor {
 public:
-    ProducerFeeder(ProducerState& producers, Offset from) : producers_(producers), from_(from) {}
+    ProducerFeeder(const LogParts& log, ProducerState& producers, Offset from)
+        : log_(log), producers_(producers), from_(from) {}
     void visit(const BatchView& batch, uint64_t) override {
         if (batch.offset_end() > from_) {  // It may begin below the log's start.
-            feed_producers(producers_, batch);
+            Segment& segment = *log_.segments[log_.segment_index(batch.base_offset())];
+            if (segment.lacks_transactions()) {
+                log_.feed(producers_, batch, segment);
+            } else {
+                feed_producers(producers_, batch);
+            }
         } else if (batch.has_producer() && !batch.is_control()) {
             producers_.remember_older(producer_batch(batch));
         }
     }
 
 private:
+    const LogParts& log_;
     ProducerState& producers_;
     Offset from_;
 };
@@ -61,6 +70,7 @@ public:
 
 struct LogFiles {
     std::vector<Offset> bases;
+    std::set<Offset> transactions;
     std::vector<Offset> snapshots;
     std::vector<std::string> leftovers;
 };
@@ -71,6 +81,8 @@ LogFiles sort_files(const std::vector<DirectoryEntry>& entries) {
         if (entry.is_directory) continue;
         if (const auto base = parse_offset_file(entry.name, kLogSuffix)) {
             found.bases.push_back(*base);
+        } else if (const auto of = parse_offset_file(entry.name, kTransactionIndexSuffix)) {
+            found.transactions.insert(*of);
         } else if (const auto offset = parse_offset_file(entry.name, kSnapshotSuffix)) {
             found.snapshots.push_back(*offset);
         } else if (entry.name.ends_with(".tmp") || entry.name.ends_with(".deleted") ||
@@ -151,6 +163,7 @@ private:
 };
 
 Task<Status> LogParts::load(FoundLog found) {
+    CO_TRY([[maybe_unused]] const bool settled, co_await settle_swaps(home.files(), identity.path));
     CO_TRY(const auto entries, co_await home.files().list(identity.path));
     const LogFiles files = sort_files(entries);
     for (const std::string& name : files.leftovers) {
@@ -164,6 +177,7 @@ Task<Status> LogParts::load(FoundLog found) {
     }
     for (size_t i = 0; i < files.bases.size(); ++i) {
         add_segment(files.bases[i]);
+        if (files.transactions.contains(files.bases[i])) segments.back()->expect_transaction_file();
         const bool gone = i + 1 < files.bases.size() && files.bases[i + 1] <= found.log_start;
         if (!gone || found.clean) continue;
         // Retention took it away and a crash brought its name back; its bytes need not be whole.
@@ -191,6 +205,7 @@ Task<Status> LogParts::load(FoundLog found) {
     log_end = std::max(log_end, log_start);
     high_watermark = std::clamp(found.high_watermark, log_start, log_end);
     durable_end = flushed_end = synced_end = checkpoint_end = log_end;
+    cleaned = std::min(found.cleaned, log_end);
     epochs.truncate_end(log_end);
     epochs_changed = epochs_changed || !text || epochs.checkpoint() != text->text();
     CO_TRY_STATUS(co_await sort_out_snapshots(files.snapshots));
@@ -239,27 +254,45 @@ Task<Result<Offset>> LogParts::window_start(Offset from) {
 }
 
 Task<Status> LogParts::rebuild_producers() {
-    producers.clear();
+    // Until it is complete the old one answers: it says stable of nothing that is not.
+    ProducerState fresh(home.settings().faults);
     Offset from = log_start;
+    // Segments that were walked have to learn of their aborted transactions too.
+    Offset at_most = log_end;
+    for (const auto& segment : segments) {
+        if (segment->lacks_transactions()) at_most = std::min(at_most, segment->base());
+    }
     // A copy: the lane makes and removes snapshots meanwhile.
     const std::vector<Offset> known = snapshots;
     for (size_t i = known.size(); i-- > 0;) {
-        if (known[i] > log_end) continue;
+        if (known[i] > at_most) continue;
         const std::string name = path_of(offset_file_name(known[i], kSnapshotSuffix));
         auto bytes = co_await read_file(home.files(), name, kMostSnapshot);
         if (!bytes) continue;
         // A damaged one costs only a longer walk, from the one before it.
-        if (!producers.load_snapshot(bytes->span())) continue;
+        if (!fresh.load_snapshot(bytes->span())) continue;
         from = std::max(from, known[i]);
         break;
     }
     Offset look_from = from;
-    if (producers.size() > 0) {
+    if (fresh.size() > 0) {
         CO_TRY(const Offset start, co_await window_start(from));
         look_from = std::clamp(start, log_start, from);
     }
-    ProducerFeeder feeder(producers, from);
-    co_return co_await visit_batches(look_from, feeder);
+    ProducerFeeder feeder(*this, fresh, from);
+    CO_TRY_STATUS(co_await visit_batches(look_from, feeder));
+    fresh.note_high_watermark(high_watermark);
+    producers = std::move(fresh);
+    // A copy: retention may take segments away meanwhile.
+    const std::vector<std::shared_ptr<Segment>> held = segments;
+    for (const auto& segment : held) {
+        if (!segment->lacks_transactions()) continue;
+        segment->transactions_rebuilt();
+        if (segment == held.back() || segment->is_finished()) continue;
+        CO_TRY_STATUS(co_await segment->write_indexes());
+        CO_TRY_STATUS(co_await segment->sync());
+    }
+    co_return Status();
 }
 
 }  // namespace ottla::storage

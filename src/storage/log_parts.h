@@ -96,6 +96,14 @@ struct LogParts {
     /// Whoever waits inside one of the log's tasks; deletion waits for them.
     Gate users;
 
+    // The cleaner.
+    /// Truncation, or a swap of segments: whoever holds it.
+    Budget shape;
+    /// Where the last cleaning ended.
+    Offset cleaned = kNoOffset;
+    /// Why the cleaner leaves this log alone.
+    std::optional<Error> uncleanable;
+
     // The lane.
     Budget lane;
     std::deque<FileEffect> effects;
@@ -137,10 +145,19 @@ struct LogParts {
     void mark(JournalGroup& group);
     JournalGroup& journal_entry(EntryKind kind, Offset offset);
     void roll_segment();
+    /// Producer state and, when a transaction was aborted, the index of `segment`.
+    void feed(ProducerState& state, const BatchView& batch, Segment& segment) const;
+    /// The log's start goes into the journal, then the segments below it go.
+    void release_head();
     void advance_durable(Offset end);
     void forget_chunk(const Chunk& chunk);
     void drop_unflushed();
     void cut(const Place& place);
+    Task<Status> truncate(Offset offset);
+    /// `fresh` takes the place of `old`, whose files it has replaced; the caller holds shape and
+    /// lane.
+    Task<Status> replace_segments(std::vector<std::shared_ptr<Segment>> old,
+                                  std::shared_ptr<Segment> fresh);
 
     // log_read.cc
     /// The first batch with last offset >= `offset`.
@@ -186,7 +203,9 @@ struct LogParts {
 
 /// The producer-state view of a stored batch's header.
 ProducerBatch producer_batch(const BatchView& batch);
-/// Data, markers and everything else of a stored batch go where they belong.
-void feed_producers(ProducerState& producers, const BatchView& batch);
+/// Data, markers and everything else of a stored batch go where they belong; the transaction that a
+/// marker ended, if it had data here.
+std::optional<CompletedTransaction> feed_producers(ProducerState& producers,
+                                                   const BatchView& batch);
 
 }  // namespace ottla::storage

@@ -154,7 +154,12 @@ Task<Result<LogSlice>> Log::read_cold(Offset from,
         const std::shared_ptr<Segment> segment = log.segments[index];
         const uint64_t end = log.readable_end(*segment);
         if (*position >= end) {
-            if (index + 1 == log.segments.size()) co_return LogSlice{{}, from, false};
+            if (index + 1 == log.segments.size()) {
+                // The cleaner may have left nothing between `from` and the tail.
+                const uint64_t number = log.tail.find(from);
+                if (number == log.tail.end()) co_return LogSlice{{}, from, false};
+                co_return read(log.tail.at(number).base, max_bytes, upper, at_least_one);
+            }
             ++index;
             position = 0;
             continue;
@@ -253,8 +258,11 @@ Task<Result<LogParts::Place>> LogParts::locate(Offset offset) {
                co_await segment->walk(from, BatchCursor::Crc::skip, finder));
         if (finder.found) co_return Place{segment, finder.at, finder.base};
     }
-    co_return fail(ErrorCode::corrupt,
-                   fmt::format("{}: no batch holds {}", identity.path, offset.value()));
+    // The cleaner left none in the files; perhaps one is only in memory yet.
+    const uint64_t number = tail.find(offset);
+    if (number == tail.end()) co_return Place{segments.back(), segments.back()->size(), log_end};
+    const TailBatch& batch = tail.at(number);
+    co_return Place{segments[segment_index(batch.segment_base)], batch.position, batch.base};
 }
 
 Task<Result<std::optional<TimestampedOffset>>> Log::offset_for_timestamp(WallTime at) {

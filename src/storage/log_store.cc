@@ -40,6 +40,7 @@ LogCheckpoint checkpoint_of(const LogParts& log) {
     const bool noted = log.log_start > log.segments.front()->base();
     checkpoint.log_start = noted ? log.log_start : kNoOffset;
     checkpoint.high_watermark = log.high_watermark;
+    checkpoint.cleaned = log.cleaned;
     return checkpoint;
 }
 

@@ -38,6 +38,8 @@ struct FoundLog {
     Offset recovery_point = kNoOffset;
     Offset log_start = kNoOffset;
     Offset high_watermark = kNoOffset;
+    /// Where the cleaner stands.
+    Offset cleaned = kNoOffset;
     /// The directory was closed cleanly: files are trusted without a scan.
     bool clean = false;
 };
@@ -63,6 +65,8 @@ struct LogCheckpoint {
     Offset recovery_point{0};
     Offset log_start{0};
     Offset high_watermark{0};
+    /// kNoOffset: never cleaned.
+    Offset cleaned = kNoOffset;
 };
 
 /// A directory went offline on this shard; the broker passes it on to the other shards.

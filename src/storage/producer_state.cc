@@ -128,6 +128,7 @@ CompletedTransaction ProducerState::marker_appended(const ProducerBatch& batch,
                               .first = producer.transaction_start.value_or(kNoOffset),
                               .last = batch.last_offset,
                               .aborted = aborted};
+    if (done.first != kNoOffset) unreplicated_[done.first] = done.last;
     end_transaction(batch.producer, producer);
     producer.coordinator_epoch = coordinator_epoch;
     producer.last_timestamp = batch.max_timestamp;
@@ -159,11 +160,35 @@ void ProducerState::expire_before(WallTime oldest) {
 void ProducerState::clear() {
     producers_.clear();
     open_transactions_.clear();
+    unreplicated_.clear();
 }
 
 std::optional<Offset> ProducerState::first_open_transaction() const {
     if (open_transactions_.empty()) return std::nullopt;
     return open_transactions_.begin()->first;
+}
+
+std::optional<Offset> ProducerState::first_unstable() const {
+    const std::optional<Offset> open = first_open_transaction();
+    if (unreplicated_.empty()) return open;
+    const Offset ended = unreplicated_.begin()->first;
+    return open ? std::min(*open, ended) : ended;
+}
+
+void ProducerState::note_high_watermark(Offset high_watermark) {
+    std::erase_if(unreplicated_, [high_watermark](const auto& transaction) {
+        return transaction.second < high_watermark;
+    });
+}
+
+std::vector<ProducerState::LastBatch> ProducerState::last_batches() const {
+    std::vector<LastBatch> all;
+    all.reserve(producers_.size());
+    for (const auto& [id, producer] : producers_) {
+        const Offset last = producer.window.empty() ? kNoOffset : producer.window.newest().last_offset;
+        all.push_back({id, producer.epoch, last});
+    }
+    return all;
 }
 
 Buffer ProducerState::snapshot() const {

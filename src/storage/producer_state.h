@@ -25,6 +25,7 @@
 #include <set>
 #include <span>
 #include <utility>
+#include <vector>
 
 #include "ottla/buffer.h"
 #include "ottla/result.h"
@@ -85,8 +86,22 @@ public:
     void expire_before(WallTime oldest);
     void clear();
 
-    /// First offset of the oldest open transaction; the last stable offset may not pass it.
+    /// First offset of the oldest open transaction.
     [[nodiscard]] std::optional<Offset> first_open_transaction() const;
+    /// First offset of the oldest transaction that is open, or whose marker is not replicated yet:
+    /// until then it may be open again. The last stable offset may not pass it.
+    [[nodiscard]] std::optional<Offset> first_unstable() const;
+    /// Markers below it are replicated.
+    void note_high_watermark(Offset high_watermark);
+
+    /// What a cleaning has to keep for each producer: the last offset of its last data batch
+    /// (kNoOffset: none) and its epoch.
+    struct LastBatch {
+        ProducerId producer;
+        ProducerEpoch epoch;
+        Offset last_data;
+    };
+    [[nodiscard]] std::vector<LastBatch> last_batches() const;
     [[nodiscard]] size_t size() const { return producers_.size(); }
 
     [[nodiscard]] Buffer snapshot() const;
@@ -138,6 +153,8 @@ private:
     TestFaults faults_;
     std::map<ProducerId, Producer> producers_;
     std::set<std::pair<Offset, ProducerId>> open_transactions_;
+    /// Ended, but the marker is not below the high watermark: first offset, marker.
+    std::map<Offset, Offset> unreplicated_;
 };
 
 }  // namespace ottla::storage

@@ -122,6 +122,12 @@ Status Recovery::note(const JournalEntry& entry, uint64_t ordinal) {
             log.ends[entry.segment_base] = entry.position;
             break;
         case EntryKind::log_start: log.log_start = std::max(log.log_start, entry.offset); break;
+        case EntryKind::replaced:
+            // What happened to them before is synced: truncations too, names and all.
+            log.replaced.emplace_back(ordinal, entry.offset);
+            log.ends.erase(log.ends.begin(), log.ends.lower_bound(entry.offset));
+            for (Cut& cut : log.cuts) cut.segment_base = Offset{INT64_MAX};
+            break;
         case EntryKind::erase: log.erasing = true; break;
         case EntryKind::erased: log.erased = true; break;
         case EntryKind::declare: break;
@@ -133,6 +139,9 @@ bool Recovery::survives(const Instance& log, const JournalEntry& entry, uint64_t
     const BatchView batch(entry.batch);
     for (const Cut& cut : log.cuts) {
         if (cut.ordinal > ordinal && batch.last_offset() >= cut.end) return false;
+    }
+    for (const auto& [when, below] : log.replaced) {
+        if (when > ordinal && entry.segment_base < below) return false;
     }
     // A segment that retention took away stays away.
     const auto next = log.ends.upper_bound(entry.segment_base);
@@ -272,6 +281,8 @@ Task<Status> Recovery::remove_behind(Instance& log) {
             remove = *index >= first;
         } else if (const auto times = parse_offset_file(entry.name, kTimeIndexSuffix)) {
             remove = *times >= first;
+        } else if (const auto aborted = parse_offset_file(entry.name, kTransactionIndexSuffix)) {
+            remove = *aborted >= first;
         } else if (const auto snapshot = parse_offset_file(entry.name, kSnapshotSuffix)) {
             remove = *snapshot > cut;
         }

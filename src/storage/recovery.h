@@ -50,6 +50,8 @@ private:
         bool erasing = false;
         bool erased = false;
         std::vector<Cut> cuts;
+        /// Of entries that say that segments were rewritten: everything older leaves them alone.
+        std::vector<std::pair<uint64_t, Offset>> replaced;
         bool placed = false;  ///< segment_base, position: where the log ends
         Offset segment_base{0};
         uint64_t position = 0;

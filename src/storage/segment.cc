@@ -14,6 +14,7 @@ namespace {
 constexpr size_t kWalkPiece = 1024UZ * 1024;
 /// A batch length beyond it is damage, not a batch: more than a frame can carry.
 constexpr uint64_t kLargestBatch = 256ULL * 1024 * 1024;
+constexpr uint64_t kMostTransactions = 256ULL * 1024 * 1024;
 
 }  // namespace
 
@@ -29,7 +30,7 @@ Segment::Segment(
       offset_of_max_timestamp_(base) {}
 
 std::string Segment::path(std::string_view suffix) const {
-    return join_path(directory_, offset_file_name(base_, suffix));
+    return join_path(directory_, offset_file_name(base_, suffix)) + extension_;
 }
 std::string Segment::log_path() const { return path(kLogSuffix); }
 
@@ -57,7 +58,7 @@ bool Segment::must_roll(size_t bytes, Offset last, WallTime timestamp, WallTime 
     const bool by_records = first_timestamp_ && first_timestamp_->value() >= 0;
     const int64_t waited =
         by_records ? timestamp.value() - first_timestamp_->value() : now.value() - created_.value();
-    if (size_ > 0 && waited > limits_.segment_ms) return true;
+    if (size_ > 0 && waited > limits_.segment_ms - limits_.jitter_ms) return true;
     return offsets_.is_full() || times_.is_full() || last - base_ > INT32_MAX;
 }
 
@@ -65,6 +66,7 @@ void Segment::note_truncate(Offset offset, uint64_t position) {
     CHECK(position <= size_, "a truncation goes back");
     offsets_.truncate_to(offset);
     times_.truncate_to(offset);
+    transactions_.truncate_to(offset);
     size_ = position;
     bytes_since_index_entry_ = 0;
     max_timestamp_ = times_.last().timestamp;
@@ -76,6 +78,8 @@ void Segment::note_truncate(Offset offset, uint64_t position) {
 void Segment::reset_notes() {
     offsets_.clear();
     times_.clear();
+    transactions_.clear();
+    lacks_transactions_ = false;
     size_ = 0;
     bytes_since_index_entry_ = 0;
     max_timestamp_ = kNoTimestamp;
@@ -87,6 +91,7 @@ void Segment::reset_notes() {
 
 Task<Result<std::shared_ptr<File>>> Segment::file(bool create) {
     if (file_ != nullptr) co_return file_;
+    if (gone_) co_return fail(ErrorCode::not_found, log_path());
     OpenOptions options;
     options.write = true;
     auto opened = co_await files_.open(log_path(), options);
@@ -98,6 +103,8 @@ Task<Result<std::shared_ptr<File>>> Segment::file(bool create) {
         log_dirty_ = true;
     }
     if (!opened) co_return std::unexpected(opened.error());
+    // Another segment may have taken over the name meanwhile.
+    if (gone_) co_return fail(ErrorCode::not_found, log_path());
     if (file_ == nullptr) file_ = *std::move(opened);  // Somebody may have been quicker.
     co_return file_;
 }
@@ -127,9 +134,33 @@ Task<Status> Segment::write_indexes() {
     Buffer times = times_.bytes();
     CO_TRY_STATUS(co_await write_file(files_, path(kOffsetIndexSuffix), offsets, false));
     CO_TRY_STATUS(co_await write_file(files_, path(kTimeIndexSuffix), times, false));
+    CO_TRY_STATUS(co_await write_transactions());
     indexes_dirty_ = true;
     names_changed_ = true;
     finished_ = covered == size_;
+    co_return Status();
+}
+
+/// Kafka makes the file only for a segment that has aborted transactions.
+Task<Status> Segment::write_transactions() {
+    if (transactions_.empty()) {
+        if (transaction_file_) {
+            CO_TRY_STATUS(co_await remove_file(files_, path(kTransactionIndexSuffix)));
+        }
+        transaction_file_ = false;
+        co_return Status();
+    }
+    transaction_file_ = true;
+    Buffer bytes = transactions_.bytes();
+    co_return co_await write_file(files_, path(kTransactionIndexSuffix), bytes, false);
+}
+
+Task<Status> Segment::sync_file(std::string_view suffix) {
+    OpenOptions options;
+    options.write = true;
+    const std::string name = path(suffix);
+    CO_TRY(const auto file, co_await files_.open(name, options));
+    CO_TRY([[maybe_unused]] size_t synced, co_await file->sync());
     co_return Status();
 }
 
@@ -142,12 +173,9 @@ Task<Status> Segment::sync() {
     }
     if (indexes_dirty_) {
         indexes_dirty_ = false;
-        OpenOptions options;
-        options.write = true;
-        CO_TRY(const auto offsets, co_await files_.open(path(kOffsetIndexSuffix), options));
-        CO_TRY([[maybe_unused]] size_t first, co_await offsets->sync());
-        CO_TRY(const auto times, co_await files_.open(path(kTimeIndexSuffix), options));
-        CO_TRY([[maybe_unused]] size_t second, co_await times->sync());
+        CO_TRY_STATUS(co_await sync_file(kOffsetIndexSuffix));
+        CO_TRY_STATUS(co_await sync_file(kTimeIndexSuffix));
+        if (transaction_file_) CO_TRY_STATUS(co_await sync_file(kTransactionIndexSuffix));
     }
     co_return Status();
 }
@@ -229,13 +257,17 @@ Task<Status> Segment::load_indexes() {
     CO_TRY_STATUS(offsets_.load(offsets.span(), size_));
     CO_TRY_STATUS(times_.load(times.span()));
     indexes_loaded_ = true;
-    co_return Status();
+    if (!transaction_file_) co_return Status();
+    CO_TRY(const Buffer aborted,
+           co_await read_file(files_, path(kTransactionIndexSuffix), kMostTransactions));
+    co_return transactions_.load(aborted.span(), base_);
 }
 
 void Segment::drop_indexes() {
     if (!finished_ || indexes_dirty_) return;
     offsets_.clear();
     times_.clear();
+    transactions_.clear();
     indexes_loaded_ = false;
 }
 
@@ -255,6 +287,7 @@ private:
 
 Task<Result<SegmentEnd>> Segment::recover(BatchVisitor* visitor) {
     reset_notes();
+    lacks_transactions_ = true;
     SegmentBuilder builder(*this, visitor);
     CO_TRY(const FileStatus status, co_await files_.status(log_path()));
     CO_TRY(SegmentEnd end, co_await walk(0, BatchCursor::Crc::check, builder));
@@ -263,9 +296,11 @@ Task<Result<SegmentEnd>> Segment::recover(BatchVisitor* visitor) {
 }
 
 Task<Status> Segment::remove_files() {
+    gone_ = true;
     file_.reset();
     CO_TRY_STATUS(co_await remove_file(files_, path(kOffsetIndexSuffix)));
     CO_TRY_STATUS(co_await remove_file(files_, path(kTimeIndexSuffix)));
+    CO_TRY_STATUS(co_await remove_file(files_, path(kTransactionIndexSuffix)));
     CO_TRY_STATUS(co_await remove_file(files_, path(kLogSuffix)));
     co_return Status();
 }

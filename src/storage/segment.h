@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Segment: one `%020d.log` file and its two indexes. It owns the open file and the index entries of
+// Segment: one `%020d.log` file and its indexes (offsets, times, aborted transactions). It owns the open file and the index entries of
 // what is appended; who may write it when is the caller's affair (the log's lane, or the quorum
 // log's own).
 //
@@ -12,10 +12,12 @@
 // corrupt (names the file and position).
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "ottla/file.h"
 #include "ottla/op.h"
@@ -25,13 +27,15 @@
 #include "records/batch.h"
 #include "storage/offset_index.h"
 #include "storage/time_index.h"
+#include "storage/transaction_index.h"
 
 namespace ottla::storage {
 
 struct SegmentLimits {
     int64_t segment_bytes = 1024LL * 1024 * 1024;
-    /// segment.ms less this segment's share of segment.jitter.ms.
     int64_t segment_ms = 7LL * 24 * 60 * 60 * 1000;
+    /// This segment's share of segment.jitter.ms: it rolls so much earlier.
+    int64_t jitter_ms = 0;
     int64_t index_bytes = 10LL * 1024 * 1024;
     int64_t index_interval_bytes = 4096;
 };
@@ -66,15 +70,30 @@ public:
     /// Bytes noted: where the next batch goes.
     [[nodiscard]] uint64_t size() const { return size_; }
     [[nodiscard]] WallTime max_timestamp() const { return max_timestamp_; }
+    /// The max timestamp of its first batch.
+    [[nodiscard]] WallTime first_timestamp() const {
+        return first_timestamp_.value_or(kNoTimestamp);
+    }
     [[nodiscard]] const OffsetIndex& offset_index() const { return offsets_; }
     [[nodiscard]] const TimeIndex& time_index() const { return times_; }
+    [[nodiscard]] const TransactionIndex& transaction_index() const { return transactions_; }
     [[nodiscard]] std::string log_path() const;
 
     // Memory.
     void note_append(const BatchView& batch);
+    /// The marker that was noted last aborted a transaction.
+    void note_aborted(const AbortedTransaction& aborted) {
+        transactions_.append(aborted);
+        finished_ = false;
+    }
     /// Would a batch of `bytes`, ending with `last`, have to begin another segment?
     [[nodiscard]] bool must_roll(size_t bytes, Offset last, WallTime timestamp, WallTime now) const;
-    void set_limits(const SegmentLimits& limits) { limits_ = limits; }
+    /// A segment keeps the jitter that it began with.
+    void set_limits(const SegmentLimits& limits) {
+        const int64_t jitter = limits_.jitter_ms;
+        limits_ = limits;
+        limits_.jitter_ms = std::min(jitter, limits.segment_ms);
+    }
     /// Forgets what was noted from `offset` on, which lies at `position`.
     void note_truncate(Offset offset, uint64_t position);
 
@@ -93,6 +112,12 @@ public:
     /// Walks the whole batches in [from, size of the file), checking CRCs if asked.
     Task<Result<SegmentEnd>> walk(uint64_t from, BatchCursor::Crc crc, BatchVisitor& visitor);
 
+    /// There is a .txnindex file of it: whoever listed the directory says so before load.
+    void expect_transaction_file() { transaction_file_ = true; }
+    /// After recover, which cannot know them, until transactions_rebuilt.
+    [[nodiscard]] bool lacks_transactions() const { return lacks_transactions_; }
+    void transactions_rebuilt() { lacks_transactions_ = false; }
+
     /// From the files of a clean stop: size, indexes, timestamps. `corrupt` if the indexes do not
     /// fit: recover.
     Task<Status> load();
@@ -103,8 +128,13 @@ public:
     Task<Status> load_indexes();
     void drop_indexes();
     [[nodiscard]] bool has_indexes() const { return indexes_loaded_; }
-    /// Removes all three files.
+    /// Removes its files; nothing is opened by their names any more.
     Task<Status> remove_files();
+
+    /// Its files have `.cleaned` or `.swap` behind their names.
+    void set_extension(std::string extension) { extension_ = std::move(extension); }
+    /// Another one takes its place: it serves readers by its open file and is not opened again.
+    void retire() { gone_ = true; }
 
     Task<Result<std::shared_ptr<File>>> file(bool create);
     [[nodiscard]] bool is_open() const { return file_ != nullptr; }
@@ -120,15 +150,19 @@ private:
     friend class SegmentBuilder;
     [[nodiscard]] std::string path(std::string_view suffix) const;
     void reset_notes();
+    Task<Status> write_transactions();
+    Task<Status> sync_file(std::string_view suffix);
 
     FileSystem& files_;
     const std::string directory_;
+    std::string extension_;
     const Offset base_;
     SegmentLimits limits_;
     const WallTime created_;
     uint64_t size_ = 0;
     OffsetIndex offsets_;
     TimeIndex times_;
+    TransactionIndex transactions_;
     int64_t bytes_since_index_entry_ = 0;
     WallTime max_timestamp_ = kNoTimestamp;
     Offset offset_of_max_timestamp_;
@@ -139,6 +173,9 @@ private:
     bool indexes_loaded_ = true;
     bool names_changed_ = false;
     bool finished_ = false;
+    bool gone_ = false;
+    bool transaction_file_ = false;
+    bool lacks_transactions_ = false;
 };
 
 }  // namespace ottla::storage

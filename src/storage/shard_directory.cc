@@ -22,13 +22,18 @@ ShardDirectory::ShardDirectory(Ports ports,
       work_(ports.runtime),
       room_(ports.runtime),
       hurry_(ports.runtime),
+      leaving_(ports.runtime),
       checkpoint_turn_(ports.runtime, 1),
-      gate_(ports.runtime) {}
+      gate_(ports.runtime),
+      retention_(*this),
+      cleaner_(*this) {}
 
 Task<Status> ShardDirectory::open() {
     CO_TRY_STATUS(co_await journal_.open());
     for (size_t i = 0; i < settings_.flush_lanes; ++i) runtime().spawn(flush_worker());
     runtime().spawn(checkpoint_worker());
+    runtime().spawn(retention_.run());
+    runtime().spawn(cleaner_.run());
     co_return Status();
 }
 
@@ -40,6 +45,21 @@ LogParts* ShardDirectory::find(uint64_t instance) const {
     return at == logs_.end() ? nullptr : at->second;
 }
 
+std::vector<uint64_t> ShardDirectory::instances() const {
+    std::vector<uint64_t> all;
+    all.reserve(logs_.size());
+    for (const auto& [instance, log] : logs_) all.push_back(instance);
+    return all;
+}
+
+Task<bool> ShardDirectory::rest(Duration span) {
+    if (error_ || gate_.is_closed()) co_return false;
+    auto sleep = runtime().sleep_for(span);
+    auto leaving = leaving_.wait();
+    co_await when_any(sleep, leaving);
+    co_return !error_ && !gate_.is_closed();
+}
+
 void ShardDirectory::fail_with(const Error& why) {
     if (error_) return;
     error_ = Error{ErrorCode::kafka_storage_error, why.detail};
@@ -48,7 +68,7 @@ void ShardDirectory::fail_with(const Error& why) {
         if (log->observer != nullptr) log->observer->log_failed(*log->self, *error_);
     }
     if (observer_ != nullptr) observer_->directory_failed(served_.path, *error_);
-    for (Event* event : {&work_, &room_, &hurry_}) event->notify_all();
+    for (Event* event : {&work_, &room_, &hurry_, &leaving_}) event->notify_all();
 }
 
 // Room.
@@ -266,7 +286,7 @@ Task<Status> ShardDirectory::write_catalogue() {
     entries.reserve(logs_.size());
     for (auto& [instance, log] : logs_) {
         entries.push_back({log->identity.name, log->identity.topic_id, log->synced_end,
-                           log->log_start, log->high_watermark});
+                           log->log_start, log->high_watermark, log->cleaned});
     }
     Buffer text = Buffer::copy_of(catalogue_text(entries));
     const std::string path = join_path(served_.path, catalogue_file_name(runtime().shard()));
@@ -279,18 +299,18 @@ Task<Status> ShardDirectory::close() {
     auto closing = gate_.close();
     work_.notify_all();
     hurry_.notify_all();
+    leaving_.notify_all();
     co_await std::move(closing);
     if (done) {
-        std::vector<uint64_t> instances;
-        for (auto& [instance, log] : logs_) instances.push_back(instance);
-        for (const uint64_t instance : instances) {
+        std::vector<uint64_t> all = instances();
+        for (const uint64_t instance : all) {
             LogParts* log = find(instance);
             if (log == nullptr) continue;
             done = co_await log->finish();
             if (!done) break;
             log->checkpoint_end = log->flushed_end;
         }
-        if (done) done = co_await sync_logs(std::move(instances));
+        if (done) done = co_await sync_logs(std::move(all));
     }
     if (!done) fail_with(done.error());
     const Status journal_closed = co_await journal_.close();

@@ -21,7 +21,9 @@
 #include "ottla/sync.h"
 #include "records/codec.h"
 #include "storage/journal.h"
+#include "storage/log_cleaner.h"
 #include "storage/log_store.h"
+#include "storage/retention_worker.h"
 
 namespace ottla::storage {
 
@@ -65,6 +67,14 @@ public:
     /// Syncs what is flushed; with `all`, flushes everything first.
     Task<Status> checkpoint(bool all);
 
+    // For what works on the logs in the background (retention, cleaner).
+    [[nodiscard]] LogParts* find(uint64_t instance) const;
+    [[nodiscard]] std::vector<uint64_t> instances() const;
+    /// Sleeps; false when the directory closes or failed: end now.
+    Task<bool> rest(Duration span);
+    [[nodiscard]] Gate& gate() { return gate_; }
+    [[nodiscard]] LogCleaner& cleaner() { return cleaner_; }
+
     void group_written(const JournalGroup& group) override;
     void group_durable(const JournalGroup& group) override;
     void chunk_evicted(uint64_t instance, const Chunk& chunk) override;
@@ -76,7 +86,6 @@ private:
         Instant due;
     };
 
-    [[nodiscard]] LogParts* find(uint64_t instance) const;
     [[nodiscard]] bool is_pressed() const;
     Task<> flush_worker();
     Task<> checkpoint_worker();
@@ -101,8 +110,11 @@ private:
     Event work_;
     Event room_;
     Event hurry_;
+    Event leaving_;
     Budget checkpoint_turn_;
     Gate gate_;
+    RetentionWorker retention_;
+    LogCleaner cleaner_;
 };
 
 }  // namespace ottla::storage

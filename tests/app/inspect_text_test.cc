@@ -55,9 +55,9 @@ TEST(InspectText, EveryFileIsPrintedByLine) {
          R"("key": "directory.id", "value": "AAAAAAAAAAAAAAAAAAAAAQ")"},
         {R"("version": 0, "broker_epoch": 41)"},
         {R"("topic": "a", "partition": 0, "topic_id": "AAAAAAAAAAAAAAAAAAAAAQ", )"
-         R"("recovery_point": 9, "log_start": 2, "high_watermark": 8)",
+         R"("recovery_point": 9, "log_start": 2, "high_watermark": 8, "cleaned": -1)",
          R"("topic": "orders", "partition": 12, "topic_id": "AAAAAAAAAAAAAAAAAAAAAQ", )"
-         R"("recovery_point": 1, "log_start": 0, "high_watermark": 1)"},
+         R"("recovery_point": 1, "log_start": 0, "high_watermark": 1, "cleaned": -1)"},
         {R"("journal_id": "00000000000000ff")"},
         {R"("leader_epoch": 4, "leader_id": 2, "voted_id": null, "voted_directory_id": null, )"
          R"("data_version": 1, "content": "{\"leaderId\":2)"},

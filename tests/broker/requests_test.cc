@@ -219,6 +219,8 @@ protected:
     void SetUp() override {
         // The least that a shard gets for slow clients is 4 MiB.
         ASSERT_TRUE(settings_.set("ottla.memory.bytes", "1", Settings::Source::file));
+        // The records have timestamps of 1970, and this takes longer than the first retention.
+        ASSERT_TRUE(settings_.set("log.retention.ms", "-1", Settings::Source::file));
         RequestsTest::SetUp();
     }
 };

@@ -40,7 +40,7 @@ inline Buffer make_batch(Codecs& codecs,
     return *batch;
 }
 
-class StoreBench final : public StoreObserver {
+class StoreBench : public StoreObserver {
 public:
     explicit StoreBench(uint64_t seed = 1,
                         StorageSettings wanted = small_settings(),
@@ -48,7 +48,7 @@ public:
         : bench(seed, shards), settings(wanted) {
         bench.disk().prepare_directory("/data");
     }
-    ~StoreBench() { drop(); }
+    virtual ~StoreBench() { drop(); }
 
     static StorageSettings small_settings() {
         StorageSettings settings;

@@ -157,6 +157,7 @@ std::string_view name_of(EntryKind kind) {
         case EntryKind::erase: return "erase";
         case EntryKind::erased: return "erased";
         case EntryKind::log_start: return "log_start";
+        case EntryKind::replaced: return "replaced";
     }
     return "other";
 }

@@ -27,7 +27,8 @@ constexpr std::array kEpochColumns = {Column{"leader_epoch"}, Column{"start_offs
 constexpr std::array kPropertyColumns = {Column{"key", 14}, Column{"value"}};
 constexpr std::array kCatalogueColumns = {Column{"topic", 30},    Column{"partition"},
                                           Column{"topic_id", 22}, Column{"recovery_point"},
-                                          Column{"log_start"},    Column{"high_watermark"}};
+                                          Column{"log_start"},    Column{"high_watermark"},
+                                          Column{"cleaned"}};
 constexpr std::array kShutdownColumns = {Column{"version"}, Column{"broker_epoch"}};
 constexpr std::array kRetiredColumns = {Column{"journal_id"}};
 constexpr std::array kQuorumColumns = {Column{"leader_epoch"}, Column{"leader_id"},
@@ -162,17 +163,18 @@ void print_catalogue(std::string_view text, Report& report) {
     if (!lines.next() || lines.line() != "1") report.damage(0, "the first line is no version 1");
     while (lines.next()) {
         if (lines.line().starts_with("crc ")) break;
-        const auto words = words_of<6>(lines.line());
+        const auto words = words_of<7>(lines.line());
         const auto recovery_point = words ? number((*words)[3]) : std::nullopt;
         const auto log_start = words ? number((*words)[4]) : std::nullopt;
         const auto high_watermark = words ? number((*words)[5]) : std::nullopt;
+        const auto cleaned = words ? number((*words)[6]) : std::nullopt;
         const auto partition = words ? number((*words)[1]) : std::nullopt;
-        if (!partition || !recovery_point || !log_start || !high_watermark) {
+        if (!partition || !recovery_point || !log_start || !high_watermark || !cleaned) {
             report.damage(lines.position(), "a line cannot be read");
             continue;
         }
         report.row({std::string((*words)[0]), *partition, std::string((*words)[2]), *recovery_point,
-                    *log_start, *high_watermark});
+                    *log_start, *high_watermark, *cleaned});
     }
     judge(storage::parse_catalogue(text), report);
 }
