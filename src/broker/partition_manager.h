@@ -69,7 +69,9 @@ private:
     Task<Status> run(WorkByShard work);
     Task<> publish(metadata::ImagePtr image);
     static Task<Status> run_on_shard(Shard& shard, std::vector<Work> works);
-    static Task<> run_one(Shard& shard, Work& work);
+    /// What waits for disks: opens and removes.
+    static Task<Status> run_files(Shard& shard, Work& work);
+    static void run_memory(Shard& shard, Work& work);
     static Task<> open_one(Shard& shard, Work& work);
     static Task<Result<storage::Log*>> open_log(Shard& shard, Work& work);
     static Task<> remove_one(Shard& shard, PartitionKey key);

@@ -4,9 +4,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
 #include <charconv>
+#include <map>
 
+#include "ottla/fan_out.h"
 #include "storage/atomic_file.h"
 #include "storage/catalogue.h"
 #include "storage/file_names.h"
@@ -19,6 +20,7 @@ namespace {
 
 constexpr uint64_t kMostProperties = 64ULL * 1024;
 constexpr uint64_t kMostCheckpoint = 256ULL * 1024 * 1024;
+constexpr size_t kFilesAtOnce = 16;
 
 std::string clean_shutdown_text(BrokerEpoch epoch) {
     return fmt::format("{{\"version\":0,\"brokerEpoch\":{}}}", epoch.value());
@@ -123,7 +125,7 @@ Task<Status> LogDirectory::format(MetaProperties meta) {
 Task<Status> LogDirectory::recover() {
     CO_TRY(FoundJournals found,
            co_await find_journals(ports_.files, path_, served().directory_id, settings_.faults));
-    Recovery recovery(ports_.files, path_, guarded_);
+    Recovery recovery(ports_, path_, guarded_);
     if (!found.chains.empty()) {
         clean_ = false;
         CO_TRY_STATUS(co_await recovery.run(found.chains));
@@ -249,20 +251,26 @@ Task<Status> LogDirectory::find_logs() {
         found.log_start = value_of(starts, found.name);
         found.high_watermark = value_of(watermarks, found.name);
         found.cleaned = value_of(cleaned, found.name);
-        const std::string metadata = join_path(file(entry.name), kPartitionMetadataFile);
-        const auto text = co_await read_file(ports_.files, metadata, kMostProperties);
-        if (text) {
-            const auto id = parse_partition_metadata(text->text());
-            if (!id && clean_) {
-                co_return fail(ErrorCode::corrupt,
-                               fmt::format("{}: {}", metadata, id.error().detail));
-            }
-            found.topic_id = id.value_or(Uuid{});
-        }
         logs_.push_back(std::move(found));
     }
     std::sort(logs_.begin(), logs_.end(),
               [](const FoundLog& a, const FoundLog& b) { return a.name < b.name; });
+    auto each = [this](size_t i) { return read_topic_id(logs_[i]); };
+    auto reading = fan_out(ports_.runtime, logs_.size(), kFilesAtOnce, each);
+    co_return co_await std::move(reading);
+}
+
+Task<Status> LogDirectory::read_topic_id(FoundLog& found) {
+    const std::string metadata =
+        join_path(file(log_directory_name(found.name)), kPartitionMetadataFile);
+    const auto text = co_await read_file(ports_.files, metadata, kMostProperties);
+    if (!text && text.error().code == ErrorCode::not_found) co_return Status();  // Before Kafka 2.8.
+    if (!text) co_return std::unexpected(text.error());
+    const auto id = parse_partition_metadata(text->text());
+    if (!id && clean_) {
+        co_return fail(ErrorCode::corrupt, fmt::format("{}: {}", metadata, id.error().detail));
+    }
+    found.topic_id = id.value_or(Uuid{});
     co_return Status();
 }
 

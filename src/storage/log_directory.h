@@ -73,6 +73,7 @@ private:
     LogDirectory(Ports ports, std::string path, StorageSettings settings);
     Task<Status> read_state();
     Task<Status> find_logs();
+    Task<Status> read_topic_id(FoundLog& found);
     Task<Status> remove_leftovers();
     Task<Status> merge_catalogues(const Recovery& recovery);
     Task<Status> remove_catalogues();

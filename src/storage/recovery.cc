@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "ottla/fan_out.h"
 #include "records/batch.h"
 #include "storage/atomic_file.h"
 #include "storage/file_names.h"
@@ -14,6 +15,7 @@ namespace ottla::storage {
 namespace {
 
 constexpr size_t kRunBytes = 1024UZ * 1024;
+constexpr size_t kLogsAtOnce = 16;
 constexpr size_t kMostPending = 32UZ * 1024 * 1024;
 
 /// Where `there` first differs from `wanted` by a byte that was written (not a zero); its size if
@@ -40,8 +42,8 @@ Error foreign(const std::string& path, uint64_t position) {
 
 }  // namespace
 
-Recovery::Recovery(FileSystem& files, std::string directory, bool guarded)
-    : files_(files), directory_(std::move(directory)), guarded_(guarded) {}
+Recovery::Recovery(Ports ports, std::string directory, bool guarded)
+    : runtime_(ports.runtime), files_(ports.files), directory_(std::move(directory)), guarded_(guarded) {}
 
 std::string Recovery::segment_path(const Instance& log,
                                    Offset base,
@@ -56,13 +58,16 @@ Task<Status> Recovery::run(std::vector<JournalChain> chains) {
     }
     for (auto& [instance, log] : logs_) CO_TRY_STATUS(co_await prepare(log));
     for (const JournalChain& chain : chains) CO_TRY_STATUS(co_await second_pass(chain));
-    for (auto& [instance, log] : logs_) {
-        CO_TRY_STATUS(co_await flush_run(log));
-        CO_TRY_STATUS(co_await finish(log));
-    }
+    std::vector<Instance*> all;
+    for (auto& [instance, log] : logs_) all.push_back(&log);
+    auto finishing = fan_out(runtime_, all.size(), kLogsAtOnce,
+                             [this, &all](size_t i) { return finish(*all[i]); });
+    CO_TRY_STATUS(co_await std::move(finishing));
     // One sweep writes what all logs have; then each file is only asked whether its bytes arrived.
     CO_TRY_STATUS(co_await files_.sync_all(directory_));
-    for (auto& [instance, log] : logs_) CO_TRY_STATUS(co_await settle(log));
+    auto settling = fan_out(runtime_, all.size(), kLogsAtOnce,
+                            [this, &all](size_t i) { return settle(*all[i]); });
+    CO_TRY_STATUS(co_await std::move(settling));
     co_return co_await files_.sync_directory(directory_);
 }
 
@@ -239,6 +244,7 @@ Task<Status> Recovery::flush_run(Instance& log) {
 }
 
 Task<Status> Recovery::finish(Instance& log) {
+    CO_TRY_STATUS(co_await flush_run(log));
     if (log.erased || !log.placed) co_return Status();
     CO_TRY_STATUS(co_await remove_behind(log));
     for (auto at = log.ends.begin(); at != log.ends.end(); ++at) {

@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "base/growing_buffer.h"
-#include "ottla/file.h"
+#include "ottla/ports.h"
 #include "storage/journal_replay.h"
 
 namespace ottla::storage {
@@ -25,7 +25,7 @@ namespace ottla::storage {
 class Recovery {
 public:
     /// `guarded`: the guard folder was there, so nobody else can have written.
-    Recovery(FileSystem& files, std::string directory, bool guarded);
+    Recovery(Ports ports, std::string directory, bool guarded);
 
     Task<Status> run(std::vector<JournalChain> chains);
     /// Log starts that the journals know better than the checkpoint file.
@@ -85,6 +85,7 @@ private:
                                            Offset base,
                                            std::string_view suffix) const;
 
+    Runtime& runtime_;
     FileSystem& files_;
     const std::string directory_;
     const bool guarded_;

@@ -34,10 +34,10 @@ struct StartThere {
     echo::Server& server;
     Task<int> operator()(Runtime& there) const {
         there.spawn(serve_root(server, there.shard()));
-        return wait_a_little(there);
+        return until_started(server, there.shard());
     }
-    static Task<int> wait_a_little(Runtime& there) {
-        (void)co_await there.sleep_for(std::chrono::milliseconds(5));
+    static Task<int> until_started(echo::Server& server, ShardIndex shard) {
+        co_await server.until_started(shard);
         co_return 0;
     }
 };
@@ -52,13 +52,12 @@ struct StopThere {
     Task<int> operator()(Runtime& there) const { return stop_there(server, there.shard()); }
 };
 
-/// Both shards listen; the address is known when this returns.
+/// Both shards serve and the address is known when this returns.
 Task<> start(Process& process, echo::Server& server) {
     Runtime& runtime = process.on(0).runtime;
     for (uint32_t shard = 0; shard < kShards; ++shard) {
         (void)co_await call_on(runtime, ShardIndex{shard}, StartThere{server});
     }
-    while (server.local().port == 0) (void)co_await runtime.sleep_for(std::chrono::milliseconds(1));
 }
 
 Task<> stop(Process& process, echo::Server& server) {

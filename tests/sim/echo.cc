@@ -78,7 +78,8 @@ std::vector<std::string> entries_of(std::string_view file) {
 }
 
 struct Server::Shard {
-    explicit Shard(Ports p) : ports(p), appending(p.runtime, 1), gate(p.runtime) {}
+    explicit Shard(Ports p)
+        : ports(p), appending(p.runtime, 1), gate(p.runtime), started(p.runtime) {}
     Ports ports;
     Budget appending;
     Gate gate;
@@ -86,6 +87,8 @@ struct Server::Shard {
     uint64_t end = 0;
     std::unique_ptr<Listener> listener;
     std::vector<Stream*> streams;
+    Event started;
+    bool has_started = false;
 };
 
 Server::Server(std::vector<Ports> shards, std::string directory, Endpoint endpoint)
@@ -114,11 +117,24 @@ Task<Status> Server::open_file(Shard& shard) {
     co_return co_await files.sync_directory(directory_);
 }
 
-Task<Status> Server::serve(ShardIndex index) {
-    Shard& shard = *shards_.at(index.value());
+Task<Status> Server::start(Shard& shard) {
     CO_TRY_STATUS(co_await open_file(shard));
     CO_TRY(shard.listener, shard.ports.transport.listen(endpoint_, 64));
-    if (index.value() == 0) local_ = shard.listener->local();
+    if (shard.ports.runtime.shard() == ShardIndex{0}) local_ = shard.listener->local();
+    co_return Status{};
+}
+
+Task<> Server::until_started(ShardIndex index) {
+    Shard& shard = *shards_.at(index.value());
+    while (!shard.has_started) (void)co_await shard.started.wait();
+}
+
+Task<Status> Server::serve(ShardIndex index) {
+    Shard& shard = *shards_.at(index.value());
+    const Status started = co_await start(shard);
+    shard.has_started = true;
+    shard.started.notify_all();
+    CO_TRY_STATUS(started);
     while (true) {
         Result<std::unique_ptr<Stream>> stream = co_await shard.listener->accept();
         if (!stream) co_return Status{};

@@ -34,6 +34,8 @@ public:
 
     /// Runs on its shard until the listener closes: spawn once per shard, on that shard.
     Task<Status> serve(ShardIndex shard);
+    /// On its shard, beside serve: until it listens, or failed to.
+    Task<> until_started(ShardIndex shard);
     /// On its shard: closes the listener and the connections, and waits until all is quiet.
     Task<> stop(ShardIndex shard);
     /// Where shard 0 listens, once it does.
@@ -43,6 +45,7 @@ private:
     struct Shard;
     Task<> serve_connection(Shard& shard, std::unique_ptr<Stream> stream);
     Task<Status> answer(Shard& shard, Stream& stream, std::string payload);
+    Task<Status> start(Shard& shard);
     Task<Status> open_file(Shard& shard);
     static Task<Status> append(Shard& shard, std::string payload);
 
