@@ -88,8 +88,10 @@ storage::StorageSettings storage_of(const broker::NodeFacts& facts) {
         facts.shard_count;
     storage.cleaner_io_bytes = static_cast<size_t>(
         std::max<int64_t>(facts.settings.number("log.cleaner.io.buffer.size"), 64 * 1024));
-    storage.cleaner_bytes_per_second =
+    const uint64_t rate =
         bytes_per_second(facts.settings.text("log.cleaner.io.max.bytes.per.second"));
+    const bool limited = rate != std::numeric_limits<uint64_t>::max();
+    storage.cleaner_bytes_per_second = limited ? rate / facts.shard_count + 1 : rate;
     storage.retention_check_interval =
         std::chrono::milliseconds(facts.settings.number("log.retention.check.interval.ms"));
     const int64_t memory = facts.settings.number("ottla.memory.bytes");
@@ -97,6 +99,8 @@ storage::StorageSettings storage_of(const broker::NodeFacts& facts) {
         // A quarter of the budget is hot tail, shared by the shards; never less than two chunks.
         const auto share = static_cast<size_t>(memory) / 4 / facts.shard_count;
         storage.chunk_budget_bytes = std::max(share, 2 * storage.chunk_bytes);
+        // An eighth for the map of the cleaner, while it cleans.
+        storage.cleaner_map_bytes = std::min(storage.cleaner_map_bytes, share / 2);
     }
     return storage;
 }

@@ -155,13 +155,13 @@ JournalGroup& LogParts::journal_entry(EntryKind kind, Offset offset) {
     return home.journal().add_entry(entry);
 }
 
-void LogParts::roll_segment() {
+void LogParts::roll_segment(Offset base) {
     FileEffect effect;
     effect.kind = FileEffect::Kind::snapshot;
-    effect.offset = log_end;
+    effect.offset = base;
     effect.bytes = producers.snapshot();
     effects.push_back(std::move(effect));
-    add_segment(log_end);
+    add_segment(base);
 }
 
 void LogParts::release_head() {
@@ -319,7 +319,9 @@ Result<AppendResult> Log::append(const AppendRequest& request) {
     const WallTime timestamp =
         request.restamp ? request.restamp->max_timestamp : sent.max_timestamp();
     if (log.active().must_roll(sent.size(), last, timestamp, log.home.runtime().wall_time())) {
-        log.roll_segment();
+        // At the batch, not at the log's end: a follower of a compacted log may have to leap
+        // further than the offsets of one segment can.
+        log.roll_segment(base);
     }
     Segment& segment = log.active();
     log.declare(kAppendHeaderBytes + sent.size());
@@ -356,7 +358,7 @@ Status Log::roll() {
     LogParts& log = *parts_;
     TRY_STATUS(log.usable());
     if (log.active().size() == 0) return {};
-    log.roll_segment();
+    log.roll_segment(log.log_end);
     JournalGroup& group = log.journal_entry(EntryKind::roll, log.log_end);
     log.mark(group);
     FileEffect effect;
@@ -465,7 +467,8 @@ void Log::expire_producers(WallTime now) {
 
 Offset Log::last_stable_offset() const {
     const Offset unstable = parts_->producers.first_unstable().value_or(parts_->high_watermark);
-    return std::min(unstable, parts_->high_watermark);
+    // A transaction that began below the log's start has nothing there any more.
+    return std::min(std::max(unstable, parts_->log_start), parts_->high_watermark);
 }
 
 Task<Result<std::vector<AbortedTransaction>>> Log::aborted_transactions(Offset from, Offset to) {

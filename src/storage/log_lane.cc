@@ -171,6 +171,10 @@ Task<Status> LogParts::finish_segments() {
             flush_cursor < tail.end() && tail.at(flush_cursor).segment_base <= segment.base();
         if (unflushed) co_return Status();
         names_changed = true;
+        // One that a leap of offsets left empty has no file yet, and its indexes alone are nothing.
+        if (segment.size() == 0) {
+            CO_TRY([[maybe_unused]] const auto made, co_await segment.file(true));
+        }
         CO_TRY_STATUS(co_await segment.write_indexes());
     }
     co_return Status();

@@ -144,7 +144,7 @@ struct LogParts {
     void declare(size_t bytes);
     void mark(JournalGroup& group);
     JournalGroup& journal_entry(EntryKind kind, Offset offset);
-    void roll_segment();
+    void roll_segment(Offset base);
     /// Producer state and, when a transaction was aborted, the index of `segment`.
     void feed(ProducerState& state, const BatchView& batch, Segment& segment) const;
     /// The log's start goes into the journal, then the segments below it go.

@@ -225,6 +225,56 @@ TEST(Segments, ACompactedTopicRollsInTimeForItsCompactionLag) {
     EXPECT_TRUE(log.parts().active().must_roll(1, Offset{1}, WallTime{6001}, WallTime{0}));
 }
 
+/// A follower takes batches from `offsets`, each of one record.
+void follow(RetentionBench& bench, Log& log, const std::vector<int64_t>& offsets) {
+    for (const int64_t offset : offsets) {
+        BatchOptions options;
+        options.base_offset = Offset{offset};
+        options.leader_epoch = LeaderEpoch{0};
+        const Buffer batch = make_batch(bench.codecs, fmt::format("value {}", offset), options);
+        AppendRequest request;
+        request.batch = batch.span();
+        request.mode = AppendMode::follower;
+        ASSERT_TRUE(log.append(request));
+    }
+    bench.settle(log);
+    bench.run_for(std::chrono::seconds(3));
+}
+
+TEST(Segments, ALeapOfOffsetsThatNoIndexCanCountBeginsASegmentAtTheBatch) {
+    constexpr int64_t kFar = 3LL << 31U;
+    const std::vector<std::string> wanted{
+        "value 7", fmt::format("value {}", kFar), fmt::format("value {}", 3 * kFar)};
+    for (const bool clean : {true, false}) {
+        RetentionBench bench;
+        bench.start();
+        Log& log = bench.create("t");
+        follow(bench, log, {7, kFar, 3 * kFar});
+        EXPECT_EQ(log.parts().active().base(), Offset{3 * kFar});
+        EXPECT_EQ(bench.values(log), wanted);
+        if (clean) {
+            bench.clean_stop();
+        } else {
+            bench.power_cut();
+        }
+        bench.start();
+        EXPECT_EQ(bench.values(*bench.find("t")), wanted);
+        EXPECT_EQ(bench.find("t")->log_end(), Offset{3 * kFar + 1});
+    }
+}
+
+TEST(Segments, AnEmptyLogMayLeapAtOnce) {
+    RetentionBench bench;
+    bench.start();
+    Log& log = bench.create("t");
+    follow(bench, log, {3LL << 31U});
+    EXPECT_EQ(log.parts().segments.size(), 2U);
+    bench.clean_stop();
+    bench.start();
+    EXPECT_EQ(bench.values(*bench.find("t")).size(), 1U);
+    EXPECT_EQ(bench.find("t")->log_end(), Offset{(3LL << 31U) + 1});
+}
+
 /// Appends, and lets retention take the front away, round after round.
 Task<> shrinking_story(RetentionBench& bench, Log& log, size_t& acknowledged, bool& done) {
     for (int round = 0; round < 5; ++round) {
