@@ -140,9 +140,7 @@ private:
             co_return std::unexpected(*end.damage);
         }
         damaged_ = end.damage.has_value();
-        if (index + 1 < log_.segments.size() && !damaged_) {
-            CO_TRY_STATUS(co_await log_.segments[index]->write_indexes());
-        }
+        // Its indexes are written when its aborted transactions are known too.
         co_return co_await log_.segments[index]->sync();
     }
 
@@ -271,6 +269,12 @@ Task<Status> LogParts::rebuild_producers() {
         if (!bytes) continue;
         // A damaged one costs only a longer walk, from the one before it.
         if (!fresh.load_snapshot(bytes->span())) continue;
+        // It does not say which transactions ended at or above the high watermark, and with them
+        // everything from their beginning on may still change.
+        if (known[i] > high_watermark && fresh.has_ended_transactions()) {
+            fresh.clear();
+            continue;
+        }
         from = std::max(from, known[i]);
         break;
     }
@@ -283,12 +287,27 @@ Task<Status> LogParts::rebuild_producers() {
     CO_TRY_STATUS(co_await visit_batches(look_from, feeder));
     fresh.note_high_watermark(high_watermark);
     producers = std::move(fresh);
+    co_return co_await finish_recovered();
+}
+
+/// The index files of closed segments that were walked. A segment below the recovery point is taken
+/// at the word of its offset index: the transaction index, whose absence says nothing, comes first.
+Task<Status> LogParts::finish_recovered() {
     // A copy: retention may take segments away meanwhile.
-    const std::vector<std::shared_ptr<Segment>> held = segments;
-    for (const auto& segment : held) {
+    std::vector<std::shared_ptr<Segment>> closed;
+    bool with_transactions = false;
+    for (const auto& segment : segments) {
         if (!segment->lacks_transactions()) continue;
         segment->transactions_rebuilt();
-        if (segment == held.back() || segment->is_finished()) continue;
+        if (segment != segments.back()) closed.push_back(segment);
+    }
+    for (const auto& segment : closed) {
+        if (segment->transaction_index().empty()) continue;
+        with_transactions = true;
+        CO_TRY_STATUS(co_await segment->save_transactions());
+    }
+    if (with_transactions) CO_TRY_STATUS(co_await home.files().sync_directory(identity.path));
+    for (const auto& segment : closed) {
         CO_TRY_STATUS(co_await segment->write_indexes());
         CO_TRY_STATUS(co_await segment->sync());
     }

@@ -178,6 +178,7 @@ struct LogParts {
     Task<Status> sort_out_snapshots(std::vector<Offset> found);
     /// The newest usable snapshot at or below `end`, then the batches behind it.
     Task<Status> rebuild_producers();
+    Task<Status> finish_recovered();
 
     // log_lane.cc
     /// Is there anything that the lane could do now?

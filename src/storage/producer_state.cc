@@ -181,6 +181,11 @@ void ProducerState::note_high_watermark(Offset high_watermark) {
     });
 }
 
+bool ProducerState::has_ended_transactions() const {
+    return std::ranges::any_of(producers_,
+                               [](const auto& one) { return one.second.coordinator_epoch >= 0; });
+}
+
 std::vector<ProducerState::LastBatch> ProducerState::last_batches() const {
     std::vector<LastBatch> all;
     all.reserve(producers_.size());

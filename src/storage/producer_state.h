@@ -94,6 +94,9 @@ public:
     /// Markers below it are replicated.
     void note_high_watermark(Offset high_watermark);
 
+    /// Did any of these producers ever end a transaction here?
+    [[nodiscard]] bool has_ended_transactions() const;
+
     /// What a cleaning has to keep for each producer: the last offset of its last data batch
     /// (kNoOffset: none) and its epoch.
     struct LastBatch {

@@ -155,6 +155,12 @@ Task<Status> Segment::write_transactions() {
     co_return co_await write_file(files_, path(kTransactionIndexSuffix), bytes, false);
 }
 
+Task<Status> Segment::save_transactions() {
+    CO_TRY_STATUS(co_await write_transactions());
+    if (transaction_file_) CO_TRY_STATUS(co_await sync_file(kTransactionIndexSuffix));
+    co_return Status();
+}
+
 Task<Status> Segment::sync_file(std::string_view suffix) {
     OpenOptions options;
     options.write = true;

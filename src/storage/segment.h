@@ -117,6 +117,8 @@ public:
     /// After recover, which cannot know them, until transactions_rebuilt.
     [[nodiscard]] bool lacks_transactions() const { return lacks_transactions_; }
     void transactions_rebuilt() { lacks_transactions_ = false; }
+    /// The transaction index alone, synced but for its name.
+    Task<Status> save_transactions();
 
     /// From the files of a clean stop: size, indexes, timestamps. `corrupt` if the indexes do not
     /// fit: recover.

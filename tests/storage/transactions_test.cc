@@ -119,6 +119,33 @@ TEST(Transactions, LastStableOffsetWaitsForAMarkerToBeReplicated) {
     EXPECT_EQ(log.last_stable_offset(), Offset{3});
 }
 
+TEST(Transactions, AMarkerThatIsNotReplicatedIsRememberedOverARestart) {
+    for (const bool clean : {true, false}) {
+        TransactionBench bench;
+        bench.start();
+        Log& log = bench.create("t");
+        bench.replicate(log);
+        bench.write(log, 1);
+        bench.write(log, 1);
+        bench.replicate(log);
+        ASSERT_TRUE(log.roll());
+        bench.commit(log, 1);
+        bench.settle(log);
+        ASSERT_TRUE(bench.bench.run(bench.store->checkpoint()));
+        if (clean) {
+            bench.clean_stop();
+        } else {
+            bench.power_cut();
+        }
+        bench.start();
+        Log& back = *bench.find("t");
+        if (clean) EXPECT_EQ(back.noted_high_watermark(), Offset{2});
+        EXPECT_EQ(back.last_stable_offset(), Offset{0}) << clean;
+        back.note_high_watermark(Offset{3});
+        EXPECT_EQ(back.last_stable_offset(), Offset{3});
+    }
+}
+
 TEST(Transactions, AnAbortedTransactionIsFoundByAnyRangeThatMeetsIt) {
     TransactionBench bench;
     bench.start();
