@@ -128,10 +128,11 @@ Status Recovery::note(const JournalEntry& entry, uint64_t ordinal) {
             break;
         case EntryKind::log_start: log.log_start = std::max(log.log_start, entry.offset); break;
         case EntryKind::replaced:
-            // What happened to them before is synced: truncations too, names and all.
+            // What happened to them before is synced: truncations too, names and all. Those above
+            // them may still have names that a truncation took away.
             log.replaced.emplace_back(ordinal, entry.offset);
             log.ends.erase(log.ends.begin(), log.ends.lower_bound(entry.offset));
-            for (Cut& cut : log.cuts) cut.segment_base = Offset{INT64_MAX};
+            for (Cut& cut : log.cuts) cut.settled_below = std::max(cut.settled_below, entry.offset);
             break;
         case EntryKind::erase: log.erasing = true; break;
         case EntryKind::erased: log.erased = true; break;
@@ -266,8 +267,9 @@ Task<Status> Recovery::settle(Instance& log) {
 /// that the truncation removed and a power cut brought back.
 bool Recovery::was_cut_away(const Instance& log, Offset segment_base) {
     if (log.ends.contains(segment_base)) return false;
-    return std::any_of(log.cuts.begin(), log.cuts.end(),
-                       [&](const Cut& cut) { return segment_base > cut.segment_base; });
+    return std::any_of(log.cuts.begin(), log.cuts.end(), [&](const Cut& cut) {
+        return segment_base > cut.segment_base && segment_base >= cut.settled_below;
+    });
 }
 
 /// Segments behind the last one, indexes and snapshots that can no longer be trusted.

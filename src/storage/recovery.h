@@ -41,6 +41,8 @@ private:
         uint64_t ordinal = 0;
         Offset end{0};
         Offset segment_base{0};
+        /// Segments below it were closed and synced since.
+        Offset settled_below{0};
     };
     struct Instance {
         TopicPartition log;

@@ -139,7 +139,7 @@ public:
         } else {
             power_cut();
         }
-        start();
+        ASSERT_NO_FATAL_FAILURE(start());
         ASSERT_GE(log().log_end().value(), durable);
         forget_above(log().log_end().value());
         begin_epochs();
@@ -256,11 +256,15 @@ void soak(uint64_t seed, uint64_t& swaps) {
 
 TEST(Log, UnderRandomOperationsACommittedReaderSeesWhatTheRecordsSay) {
     uint64_t swaps = 0;
-    for (uint64_t seed = 1; seed <= 150; ++seed) {
+    // The first ones found a marker that a restart forgot, an index that a power cut took, and a
+    // name that a truncation had removed.
+    std::vector<uint64_t> seeds{393, 498, 1264};
+    for (uint64_t seed = 1; seed <= 300; ++seed) seeds.push_back(seed);
+    for (const uint64_t seed : seeds) {
         soak(seed, swaps);
         if (testing::Test::HasFailure()) return;
     }
-    EXPECT_GT(swaps, 150U);
+    EXPECT_GT(swaps, 300U);
 }
 
 }  // namespace
