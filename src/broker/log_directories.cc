@@ -21,19 +21,6 @@ std::vector<std::string> paths_of(const Settings& settings) {
     return paths;
 }
 
-/// Where this node's voter is reached. Nobody calls it yet; other tools read it.
-std::vector<raft::VoterEndpoint> controller_endpoints(const Settings& settings) {
-    std::vector<raft::VoterEndpoint> endpoints;
-    const auto names = settings.list("controller.listener.names");
-    const auto listeners = parse_listeners(settings.text("listeners"));
-    for (const ListenerConfig& one : listeners.value_or(std::vector<ListenerConfig>{})) {
-        if (std::ranges::find(names, one.name) == names.end()) continue;
-        endpoints.push_back({one.name, one.host.empty() ? "localhost" : one.host, one.port});
-    }
-    if (endpoints.empty()) endpoints.push_back({"CONTROLLER", "localhost", 9093});
-    return endpoints;
-}
-
 }  // namespace
 
 Task<Result<std::unique_ptr<LogDirectories>>> LogDirectories::open(
@@ -44,6 +31,19 @@ Task<Result<std::unique_ptr<LogDirectories>>> LogDirectories::open(
     for (const std::string& path : paths) CO_TRY_STATUS(co_await all->open_one(path, storage));
     CO_TRY_STATUS(co_await all->format());
     co_return all;
+}
+
+/// Nobody calls it yet; other tools read it.
+std::vector<raft::VoterEndpoint> LogDirectories::controller_endpoints(const Settings& settings) {
+    std::vector<raft::VoterEndpoint> endpoints;
+    const auto names = settings.list("controller.listener.names");
+    const auto listeners = parse_listeners(settings.text("listeners"));
+    for (const ListenerConfig& one : listeners.value_or(std::vector<ListenerConfig>{})) {
+        if (std::ranges::find(names, one.name) == names.end()) continue;
+        endpoints.push_back({one.name, one.host.empty() ? "localhost" : one.host, one.port});
+    }
+    if (endpoints.empty()) endpoints.push_back({"CONTROLLER", "localhost", 9093});
+    return endpoints;
 }
 
 Task<Status> LogDirectories::open_one(std::string path, storage::StorageSettings storage) {
@@ -79,7 +79,7 @@ Task<Status> LogDirectories::format() {
     options.controller_endpoints = controller_endpoints(facts_.settings);
     protocol::FeatureLevelRecord level;
     level.name = "metadata.version";
-    level.feature_level = metadata::kCurrentMetadataVersion;
+    level.feature_level = metadata::kNewClusterMetadataVersion;
     options.features.push_back({level, 0});
     std::vector<storage::LogDirectory*> directories;
     for (const auto& directory : directories_) directories.push_back(directory.get());

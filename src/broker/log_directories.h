@@ -22,6 +22,10 @@ public:
                                                               const NodeFacts& facts,
                                                               storage::StorageSettings storage);
 
+    /// Where this node's controller is reached: in its entry of the voter set, in its registration.
+    [[nodiscard]] static std::vector<raft::VoterEndpoint> controller_endpoints(
+        const Settings& settings);
+
     /// Cluster, metadata directory and what its bootstrap checkpoint says.
     [[nodiscard]] const raft::NodeIdentity& identity() const { return identity_; }
     [[nodiscard]] std::vector<Uuid> directory_ids() const;

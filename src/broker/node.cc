@@ -74,6 +74,7 @@ Node::Node(NodeFacts& facts, std::span<Shard* const> shards, Ports ports, Logger
 Task<Status> Node::open(storage::StorageSettings storage) {
     CO_TRY(directories_, co_await LogDirectories::open(ports_, facts_, storage));
     facts_.cluster_id = directories_->identity().cluster_id;
+    CO_TRY_STATUS(co_await open_quorum());
     CO_TRY_STATUS(co_await directories_->recover_and_serve());
     partitions_.found(directories_->logs(), directories_->served());
     const auto served = directories_->served();
@@ -96,7 +97,7 @@ Task<Status> Node::join(std::vector<AdvertisedListener> listeners) {
     co_return Status();
 }
 
-Task<Status> Node::lead_quorum() {
+Task<Status> Node::open_quorum() {
     controller::ControllerOptions options;
     options.cluster_id = facts_.cluster_id;
     options.settings = facts_.settings;
@@ -110,7 +111,35 @@ Task<Status> Node::lead_quorum() {
     }
     auto opening = controller::ControllerDriver::open(ports_, std::move(options), *this);
     CO_TRY(quorum_, co_await std::move(opening));
-    co_return co_await quorum_->start();
+    co_return Status();
+}
+
+Task<Status> Node::lead_quorum() {
+    CO_TRY_STATUS(co_await quorum_->start());
+    co_return co_await register_controller();
+}
+
+/// As a Kafka controller does at every start: what was registered by the program before this one
+/// says what that program supported.
+Task<Status> Node::register_controller() {
+    protocol::ControllerRegistrationRequest request;
+    request.controller_id = facts_.id.value();
+    const uint64_t high = ports_.runtime.random();
+    const uint64_t low = ports_.runtime.random();
+    request.incarnation_id = make_uuid(high, low);
+    for (auto& endpoint : LogDirectories::controller_endpoints(facts_.settings)) {
+        request.listeners.push_back({std::move(endpoint.listener), std::move(endpoint.host),
+                                     endpoint.port,
+                                     static_cast<int16_t>(metadata::SecurityProtocol::plaintext)});
+    }
+    for (const auto& [name, range] : metadata::supported_features()) {
+        request.features.push_back({name, range.min, range.max});
+    }
+    auto registering = quorum_->register_controller(std::move(request));
+    CO_TRY(const auto response, co_await std::move(registering));
+    if (response.error_code == 0) co_return Status();
+    co_return fail(static_cast<ErrorCode>(response.error_code),
+                   "the controller refused to register itself");
 }
 
 Task<Status> Node::register_broker(std::vector<AdvertisedListener> listeners) {
@@ -296,7 +325,16 @@ Task<> Node::leave() {
     applied_.notify_all();
     co_await background_.close();
     co_await close_partitions();
-    const Status closed = co_await close_cleanly();
+    if (quorum_) {
+        const Status closed = co_await quorum_->close();
+        // A quorum that failed has said so, and keeps nothing that a close would save.
+        if (!closed && !failure_) {
+            log_.write(LogLevel::error, fmt::format("the metadata log was not closed cleanly: {}",
+                                                    closed.error().detail));
+        }
+    }
+    if (!stores_open_) co_return;
+    const Status closed = co_await close_stores();
     if (!closed) {
         log_.write(LogLevel::error,
                    fmt::format("this was not a clean stop, the next start replays: {}",
@@ -330,15 +368,10 @@ Task<Status> Node::close_stores() {
             together[i].insert(together[i].end(), own[i].begin(), own[i].end());
         }
     }
-    co_return co_await directories_->close(std::move(together), broker_epoch_);
-}
-
-/// The quorum first: nobody creates a log any more. A clean-shutdown file only if all went well.
-Task<Status> Node::close_cleanly() {
-    Status quorum_closed;
-    if (quorum_) quorum_closed = co_await quorum_->close();
-    if (stores_open_) CO_TRY_STATUS(co_await close_stores());
-    co_return quorum_closed;
+    // Without a registration of this process the epoch of the last one holds.
+    const bool registered = broker_epoch_.value() >= 0;
+    const BrokerEpoch epoch = registered ? broker_epoch_ : directories_->previous_broker_epoch();
+    co_return co_await directories_->close(std::move(together), epoch);
 }
 
 }  // namespace ottla::broker

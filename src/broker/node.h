@@ -2,8 +2,9 @@
 // Node: everything of a broker below its sockets, and the order in which it comes and goes. On
 // shard 0.
 //
-//   open   directories locked, formatted, recovered, served; every shard's LogStore open
-//   join   the metadata log is led; this incarnation registers (which moves the leader epochs of
+//   open   directories locked, formatted if new; the metadata log read and judged: a start that is
+//          refused by then has changed nothing; directories recovered, served; every LogStore open
+//   join   the metadata log is led; the controller registers; this incarnation registers (which moves the leader epochs of
 //   what
 //          the old one led), the image of that moment is loaded, the broker is unfenced, and what
 //          follows is applied in order as it is committed
@@ -66,7 +67,9 @@ private:
     };
 
     Task<Status> open_stores(storage::StorageSettings storage);
+    Task<Status> open_quorum();
     Task<Status> lead_quorum();
+    Task<Status> register_controller();
     Task<Status> register_broker(std::vector<AdvertisedListener> listeners);
     Task<Status> load_image();
     Task<Status> unfence();
@@ -75,7 +78,6 @@ private:
     Task<Status> wait_applied(Offset end);
     Task<> close_partitions();
     Task<Status> close_stores();
-    Task<Status> close_cleanly();
     void fail_with(Error why);
 
     NodeFacts& facts_;

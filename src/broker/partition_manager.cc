@@ -87,7 +87,7 @@ void PartitionManager::plan_partition(const metadata::MetadataImage& image,
     const metadata::Partition* partition = topic.partition(index);
     if (partition == nullptr || !partition->has_replica(facts_.id)) return;
     Work work = make_work(image, topic, index);
-    if (!open_.contains(work.key)) choose_log(*partition, work);
+    if (!open_.contains(work.key)) choose_log(image, *partition, work);
     updates[owner_of(work.key, facts_.shard_count)].push_back(std::move(work));
 }
 
@@ -106,8 +106,10 @@ PartitionManager::Work PartitionManager::make_work(const metadata::MetadataImage
 }
 
 /// The log that was found under this name, or where to create one: the directory that the metadata
-/// names, else the one with the fewest logs.
-void PartitionManager::choose_log(const metadata::Partition& partition, Work& work) {
+/// names, else the one with the fewest logs. Cordoned ones come last.
+void PartitionManager::choose_log(const metadata::MetadataImage& image,
+                                  const metadata::Partition& partition,
+                                  Work& work) {
     work.step = Step::open;
     if (auto node = unclaimed_.extract(work.name); !node.empty()) {
         const Uuid& id = node.mapped().topic_id;
@@ -118,12 +120,17 @@ void PartitionManager::choose_log(const metadata::Partition& partition, Work& wo
         work.log_dir = work.found->log_dir;
     } else {
         const Uuid wanted = partition.directory_of(facts_.id);
+        const metadata::Broker* self = image.broker(facts_.id);
+        const auto burden = [&](const storage::ServedDirectory& directory) {
+            const bool cordoned = self != nullptr && self->is_cordoned(directory.directory_id);
+            return std::pair{cordoned, logs_in_directory_[directory.path]};
+        };
         const storage::ServedDirectory* chosen = nullptr;
         for (const storage::ServedDirectory& directory : directories_) {
             const bool named = !wanted.is_zero() && directory.directory_id == wanted;
-            const bool fewer = chosen == nullptr || logs_in_directory_[directory.path] <
-                                                        logs_in_directory_[chosen->path];
-            if (named || fewer) chosen = &directory;
+            if (named || chosen == nullptr || burden(directory) < burden(*chosen)) {
+                chosen = &directory;
+            }
             if (named) break;
         }
         CHECK(chosen != nullptr, "a broker serves at least one directory");

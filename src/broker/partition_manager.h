@@ -65,7 +65,9 @@ private:
     [[nodiscard]] Work make_work(const metadata::MetadataImage& image,
                                  const metadata::Topic& topic,
                                  PartitionIndex index) const;
-    void choose_log(const metadata::Partition& partition, Work& work);
+    void choose_log(const metadata::MetadataImage& image,
+                    const metadata::Partition& partition,
+                    Work& work);
     Task<Status> run(WorkByShard work);
     Task<> publish(metadata::ImagePtr image);
     static Task<Status> run_on_shard(Shard& shard, std::vector<Work> works);

@@ -7,7 +7,6 @@
 
 #include "base/uuid.h"
 #include "controller/controller.h"
-#include "controller/elections.h"
 
 namespace ottla::controller {
 namespace {
@@ -67,14 +66,36 @@ std::vector<protocol::MetadataRecord> Controller::activate(
     if (features.empty()) {
         protocol::FeatureLevelRecord level;
         level.name = "metadata.version";
-        level.feature_level = metadata::kCurrentMetadataVersion;
+        level.feature_level = metadata::kNewClusterMetadataVersion;
         features.emplace_back(level);
     }
     std::vector<protocol::MetadataRecord> records;
     records.emplace_back(protocol::BeginTransactionRecord{"Bootstrap records"});
+    const auto finalizes_elr = [](const protocol::MetadataRecord& record) {
+        const auto* level = std::get_if<protocol::FeatureLevelRecord>(&record);
+        return level != nullptr && level->name == "eligible.leader.replicas.version" &&
+               level->feature_level > 0;
+    };
+    const bool elr = std::ranges::any_of(features, finalizes_elr);
     std::ranges::move(features, std::back_inserter(records));
+    if (elr) {
+        // Every controller must judge eligibility by the same number, so the cluster has one.
+        records.emplace_back(protocol::ConfigRecord{
+            static_cast<int8_t>(metadata::ResourceType::broker), "", "min.insync.replicas",
+            std::to_string(settings_.number("min.insync.replicas"))});
+    }
     records.emplace_back(protocol::EndTransactionRecord{});
     return records;
+}
+
+ElectionView Controller::view_of_leaving(BrokerId broker) const {
+    const auto needed = static_cast<int32_t>(settings_.number("min.insync.replicas"));
+    return {.image = image_, .leaving = broker, .min_insync_replicas = needed};
+}
+
+ElectionView Controller::view_of_coming(BrokerId broker) const {
+    const auto needed = static_cast<int32_t>(settings_.number("min.insync.replicas"));
+    return {.image = image_, .coming = broker, .min_insync_replicas = needed};
 }
 
 Status Controller::check_registration(const BrokerRegistrationRequest& request,
@@ -132,7 +153,7 @@ Decision<BrokerRegistrationResponse> Controller::register_broker(
         // Followers and the broker itself rely on it: what the old incarnation had in memory and
         // not on the disk belonged to leader epochs that are over now (DESIGN 7.2).
         if (!known->fenced) decision.records.push_back(fenced_record(*known, kSet));
-        append_elections({.image = image_, .leaving = id}, decision.records);
+        append_elections(view_of_leaving(id), decision.records);
     }
     protocol::RegisterBrokerRecord record;
     record.broker_id = request.broker_id;
@@ -140,6 +161,13 @@ Decision<BrokerRegistrationResponse> Controller::register_broker(
     copy_listeners_and_features(request, record);
     record.rack = request.rack;
     record.log_dirs = request.log_dirs;
+    if (known != nullptr && known->cordoned_log_dirs) {
+        // Our brokers cordon nothing themselves; what Kafka's did stays until it says otherwise.
+        record.cordoned_log_dirs = known->cordoned_log_dirs;
+        std::erase_if(*record.cordoned_log_dirs, [&](const Uuid& directory) {
+            return std::ranges::find(request.log_dirs, directory) == request.log_dirs.end();
+        });
+    }
     record.fenced = !same || known->fenced;
     record.broker_epoch =
         same ? known->epoch.value()
@@ -183,7 +211,7 @@ Decision<BrokerHeartbeatResponse> Controller::heartbeat(
                 record.in_controlled_shutdown = kSet;
                 decision.records.emplace_back(std::move(record));
             }
-            append_elections({.image = image_, .leaving = broker.id}, decision.records);
+            append_elections(view_of_leaving(broker.id), decision.records);
         } else {
             if (!broker.fenced) decision.records.push_back(fenced_record(broker, kSet));
             response.is_fenced = true;
@@ -192,12 +220,12 @@ Decision<BrokerHeartbeatResponse> Controller::heartbeat(
     } else if (request.want_fence) {
         if (!broker.fenced) {
             decision.records.push_back(fenced_record(broker, kSet));
-            append_elections({.image = image_, .leaving = broker.id}, decision.records);
+            append_elections(view_of_leaving(broker.id), decision.records);
         }
         response.is_fenced = true;
     } else if (broker.fenced && response.is_caught_up) {
         decision.records.push_back(fenced_record(broker, kCleared));
-        append_elections({.image = image_, .coming = broker.id}, decision.records);
+        append_elections(view_of_coming(broker.id), decision.records);
         response.is_fenced = false;
     }
     return decision;

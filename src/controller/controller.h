@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "controller/decision.h"
+#include "controller/elections.h"
 #include "metadata/delta.h"
 #include "metadata/image.h"
 #include "ottla/result.h"
@@ -104,6 +105,8 @@ private:
     [[nodiscard]] Status check_registration(const protocol::BrokerRegistrationRequest& request,
                                             OldIncarnation old) const;
     [[nodiscard]] Result<const metadata::Broker*> registered(int32_t broker, int64_t epoch) const;
+    [[nodiscard]] ElectionView view_of_leaving(BrokerId broker) const;
+    [[nodiscard]] ElectionView view_of_coming(BrokerId broker) const;
 
     std::string cluster_id_;
     Settings settings_;

@@ -6,10 +6,27 @@
 #include <fmt/format.h>
 
 #include "base/uuid.h"
+#include "controller/found_metadata.h"
 #include "ottla/check.h"
 #include "raft/snapshot.h"
 
 namespace ottla::controller {
+namespace {
+
+/// Shows the judge what is found before anything of it is changed.
+class Inspector final : public raft::LogInspector {
+public:
+    explicit Inspector(FoundMetadata& judge) : judge_(judge) {}
+    Status found_snapshot(const raft::Snapshot& snapshot) override {
+        return judge_.found_records(snapshot.records);
+    }
+    Status found_batch(const BatchView& batch) override { return judge_.found_batch(batch); }
+
+private:
+    FoundMetadata& judge_;
+};
+
+}  // namespace
 
 ControllerDriver::ControllerDriver(Ports ports,
                                    ControllerOptions options,
@@ -27,7 +44,11 @@ Task<Result<std::unique_ptr<ControllerDriver>>> ControllerDriver::open(Ports por
     std::unique_ptr<ControllerDriver> driver(
         new ControllerDriver(ports, std::move(options), listener));
     const raft::RaftOptions raft_options = driver->options_.raft;
-    CO_TRY(driver->raft_, co_await raft::RaftDriver::open(ports, raft_options, *driver));
+    FoundMetadata found;
+    Inspector inspector(found);
+    auto opening = raft::RaftDriver::open(ports, raft_options, *driver, &inspector);
+    CO_TRY(driver->raft_, co_await std::move(opening));
+    CO_TRY_STATUS(found.accept(driver->options_.bootstrap));
     driver->delta_->set_kraft_version(driver->raft_->kraft_version());
     co_return driver;
 }

@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who leads a partition when brokers come and go. Clean elections only: the leader is always a
-// member of the ISR that is active; the preferred order is that of the replicas; the last member of
-// an ISR stays in it, so that a partition whose only replica is away has no leader (-1) and waits
-// for it. Every change of leader bumps the leader epoch when it is replayed.
+// Who leads a partition when brokers come and go. The leader is always a member of the ISR that is
+// active; the preferred order is that of the replicas; the last member of an ISR stays in it, so
+// that a partition whose only replica is away has no leader (-1) and waits for it. Every change of
+// leader bumps the leader epoch when it is replayed.
+//
+// Where the cluster finalized eligible.leader.replicas.version (KIP-966) the ISR may become empty:
+// who leaves an ISR that falls below min.insync.replicas is eligible, an eligible one leads when
+// nobody is in sync, and when nobody is eligible either (Kafka found its directory unclean) the
+// last leader does, marked as recovering. Without the feature elections are clean only.
 // pure
 #pragma once
 
@@ -21,6 +26,8 @@ struct ElectionView {
     BrokerId leaving = kNoBroker;
     /// Counts as active although the image says otherwise; kNoBroker: nobody.
     BrokerId coming = kNoBroker;
+    /// min.insync.replicas of topics whose settings, and the cluster's, do not say.
+    int32_t min_insync_replicas = 1;
 
     [[nodiscard]] bool may_lead(BrokerId broker) const;
 };

@@ -46,33 +46,20 @@ std::unexpected<Error> contradiction(std::string what) {
 
 }  // namespace
 
-const FeatureRanges& supported_features() {
-    static const FeatureRanges kSupported = {
-        {"kraft.version", {0, 1}},
-        {"metadata.version", {kMinMetadataVersion, kCurrentMetadataVersion}},
-    };
-    return kSupported;
-}
-
 int16_t record_version(const protocol::MetadataRecord& record, int16_t metadata_version) {
     const bool elr = metadata_version >= kElrRecordsVersion;
-    if (std::holds_alternative<protocol::RegisterBrokerRecord>(record)) return 3;
+    if (std::holds_alternative<protocol::RegisterBrokerRecord>(record)) {
+        return metadata_version >= kCordonedRecordsVersion ? 4 : 3;
+    }
     if (std::holds_alternative<protocol::PartitionRecord>(record)) return elr ? 2 : 1;
     if (std::holds_alternative<protocol::PartitionChangeRecord>(record)) return elr ? 2 : 1;
     if (const auto* change = std::get_if<protocol::BrokerRegistrationChangeRecord>(&record)) {
         // The lowest version that can say it, as Kafka writes it.
+        if (change->cordoned_log_dirs) return 3;
         if (!change->log_dirs.empty()) return 2;
         return change->in_controlled_shutdown != 0 ? 1 : 0;
     }
     return 0;
-}
-
-template <class Record>
-Status MetadataDelta::replay_one(const Record& record) {
-    return fail(ErrorCode::unsupported_version,
-                fmt::format("the metadata log holds a {}, which this version of Ottla cannot "
-                            "honour",
-                            protocol::name_of(protocol::MetadataRecord{record})));
 }
 
 Status MetadataDelta::apply(const protocol::MetadataRecord& record) {
@@ -117,8 +104,10 @@ Status MetadataDelta::replay_one(const protocol::RegisterBrokerRecord& record) {
     broker.features = features_of(record);
     broker.rack = record.rack;
     broker.log_dirs = record.log_dirs;
+    broker.cordoned_log_dirs = record.cordoned_log_dirs;
     broker.fenced = record.fenced;
     broker.in_controlled_shutdown = record.in_controlled_shutdown;
+    broker.is_migrating_zk_broker = record.is_migrating_zk_broker;
     put_broker(std::move(broker));
     return {};
 }
@@ -140,17 +129,13 @@ Status MetadataDelta::replay_one(const protocol::BrokerRegistrationChangeRecord&
         return contradiction(fmt::format("changes broker {} of epoch {}, which is not there",
                                          record.broker_id, record.broker_epoch));
     }
-    if (record.cordoned_log_dirs && !record.cordoned_log_dirs->empty()) {
-        return fail(ErrorCode::unsupported_version,
-                    "the metadata log cordons log directories, which this version of Ottla "
-                    "cannot honour");
-    }
     Broker broker = *known;
     if (record.fenced != 0) broker.fenced = record.fenced > 0;
     if (record.in_controlled_shutdown != 0) {
         broker.in_controlled_shutdown = record.in_controlled_shutdown > 0;
     }
     if (!record.log_dirs.empty()) broker.log_dirs = record.log_dirs;
+    if (record.cordoned_log_dirs) broker.cordoned_log_dirs = record.cordoned_log_dirs;
     put_broker(std::move(broker));
     return {};
 }
@@ -181,6 +166,7 @@ Status MetadataDelta::replay_one(const protocol::RegisterControllerRecord& recor
     auto node = std::make_shared<ControllerNode>();
     node->id = BrokerId{record.controller_id};
     node->incarnation = record.incarnation_id;
+    node->zk_migration_ready = record.zk_migration_ready;
     node->endpoints = endpoints_of(record);
     node->features = features_of(record);
     after_.controllers = after_.controllers.with(node->id, node);
@@ -229,6 +215,10 @@ Status MetadataDelta::replay_one(const protocol::PartitionRecord& record) {
     partition.isr = broker_ids(record.isr);
     partition.removing_replicas = broker_ids(record.removing_replicas);
     partition.adding_replicas = broker_ids(record.adding_replicas);
+    if (record.eligible_leader_replicas) {
+        partition.eligible = broker_ids(*record.eligible_leader_replicas);
+    }
+    if (record.last_known_elr) partition.last_known_eligible = broker_ids(*record.last_known_elr);
     partition.directories = record.directories;
     partition.leader = BrokerId{record.leader};
     partition.leader_epoch = LeaderEpoch{record.leader_epoch};
@@ -253,6 +243,10 @@ Status MetadataDelta::replay_one(const protocol::PartitionChangeRecord& record) 
         partition.removing_replicas = broker_ids(*record.removing_replicas);
     if (record.adding_replicas) partition.adding_replicas = broker_ids(*record.adding_replicas);
     if (record.directories) partition.directories = *record.directories;
+    if (record.eligible_leader_replicas) {
+        partition.eligible = broker_ids(*record.eligible_leader_replicas);
+    }
+    if (record.last_known_elr) partition.last_known_eligible = broker_ids(*record.last_known_elr);
     if (record.leader_recovery_state >= 0) {
         partition.leader_recovery_state = record.leader_recovery_state;
     }
@@ -283,52 +277,26 @@ Status MetadataDelta::replay_one(const protocol::RemoveTopicRecord& record) {
     return {};
 }
 
-// The rest.
-
-Status MetadataDelta::replay_one(const protocol::ConfigRecord& record) {
-    const ConfigResource resource{static_cast<ResourceType>(record.resource_type),
-                                  record.resource_name};
-    ConfigValues values = after_.config(resource.type, resource.name);
-    if (record.value) {
-        values.insert_or_assign(record.name, *record.value);
-    } else {
-        values.erase(record.name);
+Status MetadataDelta::replay_one(const protocol::ClearElrRecord& record) {
+    if (!record.topic_name.empty() && after_.topic(record.topic_name) == nullptr) {
+        return contradiction(
+            fmt::format("clears the eligible replicas of topic '{}', which is not "
+                        "there",
+                        record.topic_name));
     }
-    touched_configs_.insert(resource);
-    after_.configs = values.empty() ? after_.configs.without(resource)
-                                    : after_.configs.with(
-                                          resource, std::make_shared<const ConfigValues>(values));
-    return {};
-}
-
-Status MetadataDelta::replay_one(const protocol::FeatureLevelRecord& record) {
-    const auto supported = supported_features().find(record.name);
-    const bool known = supported != supported_features().end();
-    const bool honoured =
-        record.feature_level == 0 || (known && record.feature_level >= supported->second.min &&
-                                      record.feature_level <= supported->second.max);
-    if (!honoured) {
-        return fail(ErrorCode::unsupported_version,
-                    fmt::format("the cluster finalized {} at level {}; this version of Ottla {}",
-                                record.name, record.feature_level,
-                                known ? fmt::format("supports {} to {}", supported->second.min,
-                                                    supported->second.max)
-                                      : "does not have it"));
+    const auto topics = after_.topics;
+    for (const auto& [name, topic] : topics) {
+        if (!record.topic_name.empty() && name != record.topic_name) continue;
+        for (const auto& [index, partition] : topic->partitions) {
+            if (partition->eligible.empty() && partition->last_known_eligible.empty()) continue;
+            protocol::PartitionChangeRecord change;
+            change.topic_id = topic->id;
+            change.partition_id = index.value();
+            change.eligible_leader_replicas.emplace();
+            change.last_known_elr.emplace();
+            TRY_STATUS(replay_one(change));
+        }
     }
-    if (record.feature_level == 0) {
-        after_.features.erase(record.name);
-    } else {
-        after_.features.insert_or_assign(record.name, record.feature_level);
-    }
-    return {};
-}
-
-Status MetadataDelta::replay_one(const protocol::ProducerIdsRecord& record) {
-    if (record.next_producer_id <= after_.next_producer_id) {
-        return contradiction(fmt::format("the next producer id goes from {} back to {}",
-                                         after_.next_producer_id, record.next_producer_id));
-    }
-    after_.next_producer_id = record.next_producer_id;
     return {};
 }
 

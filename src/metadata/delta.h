@@ -11,15 +11,16 @@
 // A metadata transaction (Begin/EndTransactionRecord, KIP-868) becomes visible at its end: the
 // records behind a Begin are held back, and the delta's state survives in `next_delta()` if it is
 // still open.
-// Errors: unsupported_version for a record or a finalized feature that this version
-// cannot honour (a node must stop there by name, never skip it), corrupt for records that
-// contradict the image.
+// Every type of record has its place in the image, also those that nothing here acts on yet.
+// Errors: unsupported_version for a finalized feature that this version cannot honour (a node must
+// stop there by name, never skip it), corrupt for records that contradict the image.
 // pure
 #pragma once
 
 #include <map>
 #include <set>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "metadata/image.h"
@@ -28,14 +29,26 @@
 
 namespace ottla::metadata {
 
-/// A range of levels of each feature that this version implements, kraft.version included: what
-/// brokers and controllers register with, and what may be finalized in a cluster we take part in.
+/// A range of levels of each feature, kraft.version included, whose records this version reads,
+/// keeps and writes right: what brokers and controllers register with, and what may be finalized in
+/// a cluster we take part in. Which requests are served is ApiVersions' business, not that of
+/// levels.
 const FeatureRanges& supported_features();
 
-/// The levels of metadata.version at which our records change their shape.
+/// Levels of metadata.version.
 inline constexpr int16_t kMinMetadataVersion = 21;      // 3.9-IV0: kraft.version 1 needs it
 inline constexpr int16_t kElrRecordsVersion = 23;       // 4.0-IV1: ELR fields in partition records
-inline constexpr int16_t kCurrentMetadataVersion = 25;  // 4.0-IV3
+inline constexpr int16_t kCordonedRecordsVersion = 30;  // 4.3-IV0: cordoned directories of brokers
+inline constexpr int16_t kNewestMetadataVersion = 33;   // 4.4-IV2: the last with records we have
+/// Of the clusters that we format. 4.0-IV3: every Kafka 4 opens them, and later levels would give
+/// us nothing that we serve. Clusters that exist stay at the level they have.
+inline constexpr int16_t kNewClusterMetadataVersion = 25;
+
+/// Refuses by name a level that is newer than this version, or a feature that it does not have.
+Status check_level(std::string_view name, int16_t level);
+/// Refuses levels that a node must not take part at, too old ones among them. `used`: the log holds
+/// brokers or topics, so that an absent metadata.version means one from before Kafka 3.3.
+Status check_levels(const FeatureLevels& levels, bool used);
 /// The version in which a record is written at this level of metadata.version.
 int16_t record_version(const protocol::MetadataRecord& record, int16_t metadata_version);
 
@@ -90,10 +103,20 @@ private:
     Status replay_one(const protocol::ProducerIdsRecord& record);
     Status replay_one(const protocol::RegisterControllerRecord& record);
     Status replay_one(const protocol::UnregisterControllerRecord& record);
+    Status replay_one(const protocol::ClearElrRecord& record);
+    Status replay_one(const protocol::ClientQuotaRecord& record);
+    Status replay_one(const protocol::AccessControlEntryRecord& record);
+    Status replay_one(const protocol::RemoveAccessControlEntryRecord& record);
+    Status replay_one(const protocol::UserScramCredentialRecord& record);
+    Status replay_one(const protocol::RemoveUserScramCredentialRecord& record);
+    Status replay_one(const protocol::DelegationTokenRecord& record);
+    Status replay_one(const protocol::RemoveDelegationTokenRecord& record);
+    Status replay_one(const protocol::ZkMigrationStateRecord& record);
     Status replay_one(const protocol::NoOpRecord&) { return {}; }
-    /// Everything that has no meaning here yet.
-    template <class Record>
-    Status replay_one(const Record& record);
+    // replay() sees to these.
+    Status replay_one(const protocol::BeginTransactionRecord&) { return {}; }
+    Status replay_one(const protocol::EndTransactionRecord&) { return {}; }
+    Status replay_one(const protocol::AbortTransactionRecord&) { return {}; }
 
     Status set_fenced(BrokerId id, BrokerEpoch epoch, bool fenced);
     void put_broker(Broker broker);

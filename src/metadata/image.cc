@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "protocol/metadata_records.h"
+
 namespace ottla::metadata {
 namespace {
 
@@ -46,6 +48,11 @@ bool Topic::operator==(const Topic& other) const {
 const ListenerEndpoint* Broker::endpoint(std::string_view listener) const {
     const auto found = std::ranges::find(endpoints, listener, &ListenerEndpoint::listener);
     return found == endpoints.end() ? nullptr : &*found;
+}
+
+bool Broker::is_cordoned(const Uuid& directory) const {
+    return cordoned_log_dirs &&
+           std::ranges::find(*cordoned_log_dirs, directory) != cordoned_log_dirs->end();
 }
 
 TopicPtr MetadataImage::topic(std::string_view name) const {
@@ -116,7 +123,11 @@ bool MetadataImage::operator==(const MetadataImage& other) const {
     return end == other.end && epoch == other.epoch && timestamp == other.timestamp &&
            same_values(topics, other.topics) && same_values(topics_by_id, other.topics_by_id) &&
            same_values(brokers, other.brokers) && same_values(controllers, other.controllers) &&
-           same_values(configs, other.configs) && features == other.features &&
+           same_values(configs, other.configs) && same_values(client_quotas, other.client_quotas) &&
+           same_values(acls, other.acls) &&
+           same_values(scram_credentials, other.scram_credentials) &&
+           same_values(delegation_tokens, other.delegation_tokens) &&
+           zk_migration_state == other.zk_migration_state && features == other.features &&
            next_producer_id == other.next_producer_id && kraft_version == other.kraft_version;
 }
 

@@ -12,16 +12,28 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "metadata/persistent_map.h"
 #include "ottla/types.h"
+
+namespace ottla::protocol {
+struct AccessControlEntryRecord;
+struct DelegationTokenRecord;
+struct UserScramCredentialRecord;
+}  // namespace ottla::protocol
 
 namespace ottla::metadata {
 
 struct Partition {
     std::vector<BrokerId> replicas;  ///< in order of preference
     std::vector<BrokerId> isr;
+    /// Out of sync, but with everything below the high watermark (KIP-966); any of them may lead
+    /// when nobody is in sync.
+    std::vector<BrokerId> eligible;
+    /// Who led last, when nobody is in sync or eligible any more.
+    std::vector<BrokerId> last_known_eligible;
     std::vector<BrokerId> removing_replicas;
     std::vector<BrokerId> adding_replicas;
     /// The log directory of each replica, in the order of `replicas`; zero: not assigned.
@@ -70,6 +82,7 @@ struct FeatureRange {
     bool operator==(const FeatureRange&) const = default;
 };
 using FeatureRanges = std::map<std::string, FeatureRange, std::less<>>;
+using FeatureLevels = std::map<std::string, int16_t, std::less<>>;
 
 /// A broker as it registered last.
 struct Broker {
@@ -80,10 +93,15 @@ struct Broker {
     FeatureRanges features;
     std::optional<std::string> rack;
     std::vector<Uuid> log_dirs;
+    /// Of them, those that take no new partitions (KIP-1066).
+    std::optional<std::vector<Uuid>> cordoned_log_dirs;
     bool fenced = true;
     bool in_controlled_shutdown = false;
+    /// Of a migration from ZooKeeper that Kafka 3 began; kept.
+    bool is_migrating_zk_broker = false;
 
     [[nodiscard]] const ListenerEndpoint* endpoint(std::string_view listener) const;
+    [[nodiscard]] bool is_cordoned(const Uuid& directory) const;
     bool operator==(const Broker&) const = default;
 };
 
@@ -93,6 +111,7 @@ struct ControllerNode {
     Uuid incarnation;
     std::vector<ListenerEndpoint> endpoints;
     FeatureRanges features;
+    bool zk_migration_ready = false;
     bool operator==(const ControllerNode&) const = default;
 };
 
@@ -106,6 +125,13 @@ struct ConfigResource {
 };
 using ConfigValues = std::map<std::string, std::string, std::less<>>;
 
+/// Whom a quota is about: "user", "client-id" or "ip" with a name; without one it is the default.
+using QuotaEntity = std::map<std::string, std::optional<std::string>, std::less<>>;
+using Quotas = std::map<std::string, double, std::less<>>;
+
+/// A user's name and the number of a SCRAM mechanism.
+using ScramUser = std::pair<std::string, int8_t>;
+
 struct MetadataImage {
     /// The first offset of the metadata log that is not in here, and the epoch of the one before.
     Offset end{0};
@@ -118,8 +144,18 @@ struct MetadataImage {
     PersistentMap<BrokerId, std::shared_ptr<const Broker>> brokers;
     PersistentMap<BrokerId, std::shared_ptr<const ControllerNode>> controllers;
     PersistentMap<ConfigResource, std::shared_ptr<const ConfigValues>> configs;
+    PersistentMap<QuotaEntity, std::shared_ptr<const Quotas>> client_quotas;
+    // Kept as they were written, whether or not this version acts on them: a directory that is
+    // handed back has all of them.
+    PersistentMap<Uuid, std::shared_ptr<const protocol::AccessControlEntryRecord>> acls;
+    PersistentMap<ScramUser, std::shared_ptr<const protocol::UserScramCredentialRecord>>
+        scram_credentials;
+    PersistentMap<std::string, std::shared_ptr<const protocol::DelegationTokenRecord>>
+        delegation_tokens;
+    /// How far a migration from ZooKeeper got; nothing if no record ever said so.
+    std::optional<int8_t> zk_migration_state;
     /// Finalized levels without kraft.version; a level of 0 is not kept.
-    std::map<std::string, int16_t, std::less<>> features;
+    FeatureLevels features;
     int64_t next_producer_id = 0;
     /// Of the metadata log itself (control records).
     int16_t kraft_version = 0;
@@ -144,6 +180,10 @@ struct MetadataImage {
     /// 0: not finalized.
     [[nodiscard]] int16_t feature(std::string_view name) const;
     [[nodiscard]] int16_t metadata_version() const { return feature("metadata.version"); }
+    /// KIP-966: partitions may have no one in sync, and eligible replicas then.
+    [[nodiscard]] bool keeps_eligible_replicas() const {
+        return feature("eligible.leader.replicas.version") > 0;
+    }
     [[nodiscard]] size_t partition_count() const;
 
     bool operator==(const MetadataImage& other) const;

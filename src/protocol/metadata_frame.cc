@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "protocol/metadata_frame.h"
 
+#include <array>
 #include <utility>
 #include <variant>
 
@@ -21,7 +22,33 @@ bool choose(uint32_t type, MetadataRecord& record, std::index_sequence<Index...>
             ...);
 }
 
+/// The newest version of each type; -1 where there is none.
+constexpr size_t kTypes = 128;
+template <size_t... Index>
+constexpr std::array<int16_t, kTypes> newest_versions(std::index_sequence<Index...>) {
+    std::array<int16_t, kTypes> versions{};
+    versions.fill(-1);
+    ((versions[static_cast<size_t>(
+          std::variant_alternative_t<Index, MetadataRecord>::kRecordType)] =
+          std::variant_alternative_t<Index, MetadataRecord>::kMaxVersion),
+     ...);
+    return versions;
+}
+constexpr auto kNewestVersions =
+    newest_versions(std::make_index_sequence<std::variant_size_v<MetadataRecord>>{});
+
 }  // namespace
+
+Result<int16_t> metadata_record_type(std::span<const std::byte> value) {
+    // Every varint of a frame that we know has one byte.
+    if (value.size() >= 3 && value[0] == std::byte{kFrameVersion}) {
+        const auto type = std::to_integer<size_t>(value[1]);
+        const auto version = std::to_integer<int16_t>(value[2]);
+        if (type < kTypes && version <= kNewestVersions[type]) return static_cast<int16_t>(type);
+    }
+    TRY(const auto framed, decode_metadata_record(Buffer::copy_of(value)));
+    return std::visit([]<class R>(const R&) { return R::kRecordType; }, framed.record);
+}
 
 Result<FramedMetadataRecord> decode_metadata_record(Buffer value) {
     Reader in{std::move(value)};

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "ottla/buffer.h"
 #include "ottla/result.h"
@@ -23,6 +24,9 @@ struct FramedMetadataRecord {
 };
 
 Result<FramedMetadataRecord> decode_metadata_record(Buffer value);
+/// The record's type, its body not looked at; the error of decode_metadata_record for a type or
+/// version that it does not read.
+Result<int16_t> metadata_record_type(std::span<const std::byte> value);
 Buffer encode_metadata_record(const MetadataRecord& record, int16_t version);
 /// "PartitionRecord": for logs and errors.
 std::string_view name_of(const MetadataRecord& record);

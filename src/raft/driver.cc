@@ -51,8 +51,10 @@ RaftDriver::RaftDriver(Ports ports,
 
 Task<Result<std::unique_ptr<RaftDriver>>> RaftDriver::open(Ports ports,
                                                            RaftOptions options,
-                                                           RaftListener& listener) {
-    CO_TRY(auto log, co_await MetadataLog::open(ports, options.directory, options.limits));
+                                                           RaftListener& listener,
+                                                           LogInspector* inspector) {
+    CO_TRY(auto log,
+           co_await MetadataLog::open(ports, options.directory, options.limits, inspector));
     CO_TRY(RaftStart start, start_of(*log, options));
     const int16_t kraft_version = start.kraft_version;
     CO_TRY(Raft raft, Raft::create(std::move(start)));
@@ -61,7 +63,10 @@ Task<Result<std::unique_ptr<RaftDriver>>> RaftDriver::open(Ports ports,
         new RaftDriver(ports, std::move(log), std::move(raft), kraft_version, listener));
 }
 
-void RaftDriver::start() { ports_.runtime.spawn(run()); }
+void RaftDriver::start() {
+    started_ = true;
+    ports_.runtime.spawn(run());
+}
 
 Result<Offset> RaftDriver::propose(Buffer batch) {
     if (stopped()) return fail(ErrorCode::not_controller, "the metadata quorum has stopped");
@@ -164,6 +169,7 @@ Task<Status> RaftDriver::close() {
     progress_.notify_all();
     co_await gate_.close();
     if (failure_) co_return std::unexpected(*failure_);
+    if (!started_) co_return Status();
     co_return co_await log_->close();
 }
 

@@ -52,9 +52,12 @@ struct RaftOptions {
 
 class RaftDriver {
 public:
+    /// Reads and syncs; the first changes to the directory are those of start(). `inspector` may
+    /// be null and is not kept.
     static Task<Result<std::unique_ptr<RaftDriver>>> open(Ports ports,
                                                           RaftOptions options,
-                                                          RaftListener& listener);
+                                                          RaftListener& listener,
+                                                          LogInspector* inspector = nullptr);
 
     /// Spawns the loop; the listener hears of everything committed so far and then of what follows.
     void start();
@@ -65,7 +68,8 @@ public:
     Result<Offset> propose(Buffer batch);
     /// Returns when everything before `end` is durable, committed and was given to the listener.
     Task<Status> wait_committed(Offset end);
-    /// Ends the loop after what it is doing and closes the log cleanly; open proposals fail.
+    /// Ends the loop after what it is doing and closes the log cleanly; open proposals fail. One
+    /// that was never started leaves the log as it is.
     Task<Status> close();
 
 private:
@@ -91,6 +95,7 @@ private:
     Event wake_;
     Event progress_;
     Gate gate_;
+    bool started_ = false;
     bool closing_ = false;
     std::optional<Error> failure_;
 };

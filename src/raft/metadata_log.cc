@@ -26,6 +26,10 @@ class LogVisitor final : public storage::BatchVisitor {
 public:
     LogVisitor(Offset next, storage::LeaderEpochs& epochs, QuorumRecords& quorum)
         : next_(next), epochs_(epochs), quorum_(quorum) {}
+    void show(LogInspector* inspector, Offset from) {
+        inspector_ = inspector;
+        inspected_from_ = from;
+    }
 
     void visit(const BatchView& batch, uint64_t position) override {
         if (!status_) return;
@@ -47,6 +51,8 @@ public:
         }
         if (batch.is_control()) status_ = quorum_.read(batch);
         next_ = batch.offset_end();
+        if (inspector_ == nullptr || !status_ || next_ <= inspected_from_) return;
+        status_ = inspector_->found_batch(batch);
     }
 
     [[nodiscard]] Offset next() const { return next_; }
@@ -56,6 +62,8 @@ private:
     Offset next_;
     storage::LeaderEpochs& epochs_;
     QuorumRecords& quorum_;
+    LogInspector* inspector_ = nullptr;
+    Offset inspected_from_{0};
     Status status_;
 };
 
@@ -81,9 +89,10 @@ MetadataLog::MetadataLog(Ports ports, std::string directory, storage::SegmentLim
 
 Task<Result<std::unique_ptr<MetadataLog>>> MetadataLog::open(Ports ports,
                                                              std::string directory,
-                                                             storage::SegmentLimits limits) {
+                                                             storage::SegmentLimits limits,
+                                                             LogInspector* inspector) {
     std::unique_ptr<MetadataLog> log(new MetadataLog(ports, std::move(directory), limits));
-    CO_TRY_STATUS(co_await log->load());
+    CO_TRY_STATUS(co_await log->load(inspector));
     co_return log;
 }
 
@@ -96,7 +105,7 @@ LeaderEpoch MetadataLog::last_epoch() const {
     return latest ? std::max(latest->epoch, snapshot_id_.epoch) : snapshot_id_.epoch;
 }
 
-Task<Status> MetadataLog::load() {
+Task<Status> MetadataLog::load(LogInspector* inspector) {
     CO_TRY(const auto entries, co_await ports_.files.list(directory_));
     std::vector<Offset> segments;
     std::vector<SnapshotId> snapshots;
@@ -108,7 +117,14 @@ Task<Status> MetadataLog::load() {
         }
     }
     CO_TRY_STATUS(co_await load_snapshot(std::move(snapshots)));
-    CO_TRY_STATUS(co_await load_segments(std::move(segments)));
+    if (inspector != nullptr) {
+        const Status accepted = inspector->found_snapshot(snapshot_);
+        if (!accepted) {
+            co_return std::unexpected(
+                named(accepted.error(), file(snapshot_file_name(snapshot_id_))));
+        }
+    }
+    CO_TRY_STATUS(co_await load_segments(std::move(segments), inspector));
     const auto state =
         co_await storage::read_file(ports_.files, file(kQuorumStateFile), kLargestQuorumState);
     if (state) {
@@ -135,7 +151,7 @@ Task<Status> MetadataLog::load_snapshot(std::vector<SnapshotId> ids) {
     co_return Status();
 }
 
-Task<Status> MetadataLog::load_segments(std::vector<Offset> bases) {
+Task<Status> MetadataLog::load_segments(std::vector<Offset> bases, LogInspector* inspector) {
     std::ranges::sort(bases);
     if (!bases.empty() && bases.front() > snapshot_id_.end) {
         co_return fail(ErrorCode::corrupt,
@@ -144,7 +160,7 @@ Task<Status> MetadataLog::load_segments(std::vector<Offset> bases) {
     }
     if (!bases.empty()) end_ = bases.front();
     for (const Offset base : bases) {
-        CO_TRY_STATUS(co_await load_segment(base, base == bases.back()));
+        CO_TRY_STATUS(co_await load_segment(base, base == bases.back(), inspector));
     }
     if (end_ < snapshot_id_.end) {
         co_return fail(ErrorCode::corrupt,
@@ -155,7 +171,7 @@ Task<Status> MetadataLog::load_segments(std::vector<Offset> bases) {
     co_return Status();
 }
 
-Task<Status> MetadataLog::load_segment(Offset base, bool last) {
+Task<Status> MetadataLog::load_segment(Offset base, bool last, LogInspector* inspector) {
     auto segment = std::make_unique<storage::Segment>(ports_.files, directory_, base, limits_,
                                                       ports_.runtime.wall_time());
     if (base != end_) {
@@ -164,6 +180,7 @@ Task<Status> MetadataLog::load_segment(Offset base, bool last) {
     }
     const std::optional<VoterSet> voters_before = std::exchange(quorum_.voters, std::nullopt);
     LogVisitor visitor(end_, epochs_, quorum_);
+    visitor.show(inspector, snapshot_id_.end);
     CO_TRY(const storage::SegmentEnd found,
            co_await segment->walk(0, BatchCursor::Crc::check, visitor));
     if (quorum_.voters) voters_in_log_ = true;

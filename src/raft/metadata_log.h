@@ -30,11 +30,24 @@
 
 namespace ottla::raft {
 
+/// Sees what open() finds before a byte of it is changed, and may refuse it.
+class LogInspector {
+public:
+    virtual Status found_snapshot(const Snapshot& snapshot) = 0;
+    /// Each batch that the snapshot does not stand for, in order.
+    virtual Status found_batch(const BatchView& batch) = 0;
+
+protected:
+    ~LogInspector() = default;
+};
+
 class MetadataLog {
 public:
+    /// `inspector` may be null and is not kept.
     static Task<Result<std::unique_ptr<MetadataLog>>> open(Ports ports,
                                                            std::string directory,
-                                                           storage::SegmentLimits limits);
+                                                           storage::SegmentLimits limits,
+                                                           LogInspector* inspector = nullptr);
 
     /// The newest snapshot, where the rest of the log begins to matter.
     [[nodiscard]] const SnapshotId& snapshot_id() const { return snapshot_id_; }
@@ -58,10 +71,10 @@ public:
 
 private:
     MetadataLog(Ports ports, std::string directory, storage::SegmentLimits limits);
-    Task<Status> load();
+    Task<Status> load(LogInspector* inspector);
     Task<Status> load_snapshot(std::vector<SnapshotId> ids);
-    Task<Status> load_segments(std::vector<Offset> bases);
-    Task<Status> load_segment(Offset base, bool last);
+    Task<Status> load_segments(std::vector<Offset> bases, LogInspector* inspector);
+    Task<Status> load_segment(Offset base, bool last, LogInspector* inspector);
     Task<Status> refuse_provable_damage(storage::Segment& segment, storage::SegmentEnd found);
     Task<Status> sync_found();
     Task<Status> note_epochs(std::vector<Buffer> batches);

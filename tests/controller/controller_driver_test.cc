@@ -17,7 +17,7 @@ TEST(ControllerDriver, FormatsItselfAndLeads) {
     bench.start();
     EXPECT_TRUE(bench.identity.formatted_now);
     EXPECT_TRUE(bench.driver->is_active());
-    EXPECT_EQ(bench.image().metadata_version(), metadata::kCurrentMetadataVersion);
+    EXPECT_EQ(bench.image().metadata_version(), metadata::kNewClusterMetadataVersion);
     EXPECT_EQ(bench.image().kraft_version, 1);
     EXPECT_TRUE(bench.image().is_alive(BrokerId{1}));
     EXPECT_EQ(bench.image().broker(BrokerId{1})->epoch.value(), bench.broker_epoch);

@@ -106,8 +106,28 @@ protected:
 
 TEST_F(ControllerTest, ANewClusterFinalizesOnlyWhatWorks) {
     EXPECT_EQ(controller.image().features.size(), 1U);
-    EXPECT_EQ(controller.image().metadata_version(), metadata::kCurrentMetadataVersion);
+    EXPECT_EQ(controller.image().metadata_version(), metadata::kNewClusterMetadataVersion);
     EXPECT_TRUE(controller.activate({}).empty()) << "once";
+}
+
+TEST_F(ControllerTest, ADirectoryThatKafkaFormattedStartsAtItsLevels) {
+    const auto level = [](const std::string& name, int16_t number) {
+        protocol::FeatureLevelRecord record;
+        record.name = name;
+        record.feature_level = number;
+        return MetadataRecord{record};
+    };
+    Controller fresh(kCluster, Settings{});
+    const auto records = fresh.activate({level("metadata.version", 30), level("group.version", 1),
+                                         level("eligible.leader.replicas.version", 1)});
+    ASSERT_TRUE(fresh.replay(records, Offset{6}, LeaderEpoch{1}, WallTime{0}));
+    EXPECT_EQ(fresh.image().metadata_version(), 30);
+    EXPECT_EQ(fresh.image().features.size(), 3U);
+    // Eligibility is judged by a number that the whole cluster shares.
+    const std::string* needed =
+        fresh.image().config_value(metadata::ResourceType::broker, "", "min.insync.replicas");
+    ASSERT_NE(needed, nullptr);
+    EXPECT_EQ(*needed, "1");
 }
 
 TEST_F(ControllerTest, ATopicIsTopicSettingsPartitionsAsKafkaWritesThem) {

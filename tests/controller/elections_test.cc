@@ -61,6 +61,84 @@ TEST(Elections, FollowTheTable) {
     }
 }
 
+struct ElrCase {
+    std::vector<int32_t> isr, eligible, last_known;
+    int32_t leader;
+    int32_t leaving;
+    int32_t coming;
+    int32_t expected_leader;
+    std::vector<int32_t> expected_isr, expected_eligible, expected_last_known;
+    int8_t expected_recovery = 0;
+};
+
+TEST(Elections, WithEligibleReplicasFollowTheTable) {
+    // Brokers 1-3 are live, 4 is fenced; two of four replicas must be in sync.
+    metadata::MetadataImage image = brokers({1, 2, 3}, {4});
+    image.features["eligible.leader.replicas.version"] = 1;
+    const ElrCase cases[] = {
+        // Enough stay in sync.
+        {{1, 2, 3}, {}, {}, 1, 1, -1, 2, {2, 3}, {}, {}},
+        // Who leaves too small an ISR stays eligible.
+        {{1, 2}, {}, {}, 1, 1, -1, 2, {2}, {1}, {}},
+        // The last one too: Kafka and we both leave such partitions behind at a stop.
+        {{1}, {4}, {}, 1, 1, -1, -1, {}, {4, 1}, {1}},
+        // An eligible one that is there takes over.
+        {{1}, {2}, {}, 1, 1, -1, 2, {2}, {1}, {}},
+        {{}, {1}, {1}, -1, -1, 1, 1, {1}, {}, {}},
+        {{}, {4, 2}, {4}, -1, -1, 2, 2, {2}, {4}, {}},
+        {{}, {4}, {4}, -1, -1, 2, -1, {}, {4}, {4}},
+        // Nobody is eligible: who led last, and it must recover.
+        {{}, {}, {1}, -1, -1, 1, 1, {1}, {}, {}, 1},
+        {{}, {}, {4}, -1, -1, 2, -1, {}, {}, {4}},
+    };
+    const auto ids = [](const std::vector<int32_t>& numbers) {
+        std::vector<BrokerId> made;
+        for (int32_t number : numbers) made.emplace_back(number);
+        return made;
+    };
+    for (const ElrCase& one : cases) {
+        SCOPED_TRACE(&one - cases);
+        metadata::Partition partition;
+        partition.replicas = ids({1, 2, 3, 4});
+        partition.isr = ids(one.isr);
+        partition.eligible = ids(one.eligible);
+        partition.last_known_eligible = ids(one.last_known);
+        partition.leader = BrokerId{one.leader};
+        const auto change = elect({image, BrokerId{one.leaving}, BrokerId{one.coming}, 2}, {},
+                                  PartitionIndex{0}, partition);
+        const auto after = change.value_or(protocol::PartitionChangeRecord{});
+        EXPECT_EQ(after.leader == -2 ? one.leader : after.leader, one.expected_leader);
+        EXPECT_EQ(after.isr.value_or(one.isr), one.expected_isr);
+        EXPECT_EQ(after.eligible_leader_replicas.value_or(one.eligible), one.expected_eligible);
+        EXPECT_EQ(after.last_known_elr.value_or(one.last_known), one.expected_last_known);
+        EXPECT_EQ(std::max(after.leader_recovery_state, int8_t{0}), one.expected_recovery);
+    }
+}
+
+TEST(Elections, TheTopicsOwnNumberOfInSyncReplicasCounts) {
+    metadata::MetadataImage image = brokers({1, 2}, {});
+    image.features["eligible.leader.replicas.version"] = 1;
+    const auto set = [&image](metadata::ResourceType type, std::string name, std::string value) {
+        const metadata::ConfigValues values{{"min.insync.replicas", std::move(value)}};
+        image.configs = image.configs.with({type, std::move(name)},
+                                           std::make_shared<const metadata::ConfigValues>(values));
+    };
+    metadata::Partition partition;
+    partition.replicas = partition.isr = {BrokerId{1}, BrokerId{2}};
+    partition.leader = BrokerId{1};
+    metadata::Topic topic;
+    topic.name = "t";
+    const auto eligible = [&] {
+        const auto change = elect({image, BrokerId{2}}, topic, PartitionIndex{0}, partition);
+        return change->eligible_leader_replicas.value_or(std::vector<int32_t>{});
+    };
+    EXPECT_TRUE(eligible().empty());
+    set(metadata::ResourceType::broker, "", "2");
+    EXPECT_EQ(eligible(), std::vector{2});
+    set(metadata::ResourceType::topic, "t", "1");
+    EXPECT_TRUE(eligible().empty());
+}
+
 TEST(Placement, SpreadsLeadersAndFollowers) {
     const auto placed = place_replicas(brokers({1, 2, 3}, {}), 6, 2, 0);
     ASSERT_TRUE(placed);

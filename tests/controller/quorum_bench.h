@@ -26,7 +26,7 @@ inline raft::FormatOptions format_options() {
     options.controller_endpoints = {{"CONTROLLER", "localhost", 9093}};
     protocol::FeatureLevelRecord level;
     level.name = "metadata.version";
-    level.feature_level = metadata::kCurrentMetadataVersion;
+    level.feature_level = metadata::kNewClusterMetadataVersion;
     options.features = {{level, 0}};
     return options;
 }

@@ -215,22 +215,167 @@ TEST(MetadataDelta, AnAbortedTransactionLeavesNothing) {
     EXPECT_TRUE(delta.after().topics.empty());
 }
 
+FeatureLevelRecord feature(const std::string& name, int16_t level) {
+    FeatureLevelRecord record;
+    record.name = name;
+    record.feature_level = level;
+    return record;
+}
+
 TEST(MetadataDelta, RefusesByNameWhatItCannotHonour) {
     MetadataDelta delta(MetadataImage{});
-    const Status acl = delta.replay(AccessControlEntryRecord{});
-    ASSERT_FALSE(acl);
-    EXPECT_EQ(acl.error().code, ErrorCode::unsupported_version);
-    EXPECT_NE(acl.error().detail.find("AccessControlEntryRecord"), std::string::npos);
+    const Status unknown = delta.replay(feature("tomorrow.version", 1));
+    ASSERT_FALSE(unknown);
+    EXPECT_EQ(unknown.error().code, ErrorCode::unsupported_version);
+    EXPECT_NE(unknown.error().detail.find("tomorrow.version"), std::string::npos);
+    EXPECT_TRUE(delta.replay(feature("tomorrow.version", 0)));
+    const Status newer = delta.replay(feature("metadata.version", kNewestMetadataVersion + 1));
+    ASSERT_FALSE(newer);
+    EXPECT_EQ(newer.error().code, ErrorCode::unsupported_version);
+    EXPECT_NE(newer.error().detail.find("supports 21 to 33"), std::string::npos);
+    EXPECT_FALSE(delta.replay(feature("transaction.version", 3)));
+}
 
-    FeatureLevelRecord feature;
-    feature.name = "share.version";
-    feature.feature_level = 1;
-    EXPECT_EQ(delta.replay(feature).error().code, ErrorCode::unsupported_version);
-    feature.feature_level = 0;
-    EXPECT_TRUE(delta.replay(feature));
-    feature.name = "metadata.version";
-    feature.feature_level = 33;
-    EXPECT_EQ(delta.replay(feature).error().code, ErrorCode::unsupported_version);
+TEST(MetadataDelta, KeepsEveryLevelAsItIs) {
+    for (int16_t level = kMinMetadataVersion; level <= kNewestMetadataVersion; ++level) {
+        const ImagePtr image = replay(
+            {}, {feature("metadata.version", level), feature("eligible.leader.replicas.version", 1),
+                 feature("group.version", 1), feature("share.version", 1),
+                 feature("streams.version", 1), feature("transaction.version", 2)});
+        EXPECT_TRUE(check_levels(image->features, true));
+        const ImagePtr again = replay({}, records_of(*image));
+        EXPECT_EQ(again->features, image->features);
+        EXPECT_EQ(again->metadata_version(), level);
+    }
+}
+
+TEST(MetadataDelta, AnOldLevelIsHistoryOnlyIfTheClusterWasRaisedSince) {
+    MetadataDelta delta(MetadataImage{});
+    ASSERT_TRUE(delta.replay(feature("metadata.version", 14)));
+    EXPECT_EQ(check_levels(delta.after().features, true).error().code,
+              ErrorCode::unsupported_version);
+    ASSERT_TRUE(delta.replay(feature("metadata.version", 21)));
+    EXPECT_TRUE(check_levels(delta.after().features, true));
+    EXPECT_FALSE(check_levels({}, true)) << "from before there were levels";
+    EXPECT_TRUE(check_levels({}, false)) << "formatted and never run";
+}
+
+/// One record of everything that only others act on, as Kafka's tools write them.
+std::vector<MetadataRecord> kept_records() {
+    AccessControlEntryRecord rule;
+    rule.id = make_uuid(7, 7);
+    rule.resource_type = 2;
+    rule.resource_name = "t";
+    rule.pattern_type = 3;
+    rule.principal = "User:alice";
+    rule.host = "10.0.0.0/8";
+    rule.operation = 3;
+    rule.permission_type = 3;
+    protocol::UserScramCredentialRecord credential;
+    credential.name = "alice";
+    credential.mechanism = 1;
+    credential.salt = Buffer::copy_of("salt");
+    credential.stored_key = Buffer::copy_of("stored");
+    credential.server_key = Buffer::copy_of("server");
+    credential.iterations = 8192;
+    protocol::UserScramCredentialRecord stronger = credential;
+    stronger.mechanism = 2;
+    protocol::ClientQuotaRecord user;
+    user.entity = {{"client-id", std::nullopt}, {"user", "alice"}};
+    user.key = "consumer_byte_rate";
+    user.value = 12.5;
+    protocol::ClientQuotaRecord address;
+    address.entity = {{"ip", "10.1.2.3"}};
+    address.key = "connection_creation_rate";
+    address.value = 100;
+    protocol::DelegationTokenRecord token;
+    token.owner = "User:alice";
+    token.requester = "User:bob";
+    token.renewers = {"User:carol"};
+    token.issue_timestamp = 1;
+    token.max_timestamp = 9;
+    token.expiration_timestamp = 5;
+    token.token_id = "token";
+    return {
+        feature("metadata.version", 30),
+        protocol::ZkMigrationStateRecord{0},
+        ConfigRecord{16, "metrics", "interval.ms", "5000"},
+        ConfigRecord{32, "group", "consumer.heartbeat.interval.ms", "5000"},
+        user,
+        address,
+        rule,
+        credential,
+        stronger,
+        token,
+    };
+}
+
+TEST(MetadataDelta, KeepsRecordsThatOthersActOnByteForByte) {
+    const ImagePtr image = replay({}, kept_records());
+    std::vector<MetadataRecord> read;
+    for (const MetadataRecord& record : records_of(*image)) {
+        const int16_t version = record_version(record, 30);
+        const auto framed =
+            protocol::decode_metadata_record(protocol::encode_metadata_record(record, version));
+        ASSERT_TRUE(framed) << framed.error().detail;
+        read.push_back(framed->record);
+    }
+    EXPECT_EQ(read, kept_records());
+    EXPECT_EQ(*replay({}, read), *replay({}, records_of(*image)));
+}
+
+TEST(MetadataDelta, ForgetsThemWhenTheyAreRemoved) {
+    protocol::ClientQuotaRecord user;
+    user.entity = {{"user", "alice"}, {"client-id", std::nullopt}};
+    user.key = "consumer_byte_rate";
+    user.remove = true;
+    protocol::ClientQuotaRecord address;
+    address.entity = {{"ip", "10.1.2.3"}};
+    address.key = "connection_creation_rate";
+    address.remove = true;
+    const ImagePtr image =
+        replay(*replay({}, kept_records()),
+               {user, address, ConfigRecord{16, "metrics", "interval.ms", std::nullopt},
+                protocol::RemoveAccessControlEntryRecord{make_uuid(7, 7)},
+                protocol::RemoveUserScramCredentialRecord{"alice", 1},
+                protocol::RemoveDelegationTokenRecord{"token"}});
+    EXPECT_TRUE(image->client_quotas.empty());
+    EXPECT_TRUE(image->acls.empty());
+    EXPECT_TRUE(image->delegation_tokens.empty());
+    EXPECT_EQ(image->scram_credentials.size(), 1U);
+    EXPECT_EQ(image->configs.size(), 1U);
+}
+
+TEST(MetadataDelta, EligibleReplicasAndCordonedDirectoriesSurviveASnapshot) {
+    std::vector<MetadataRecord> records = history();
+    records.front() = feature("metadata.version", 30);
+    PartitionChangeRecord away = leader_change(0, -1);
+    away.isr.emplace();
+    away.eligible_leader_replicas = {{1}};
+    away.last_known_elr = {{1}};
+    records.emplace_back(away);
+    BrokerRegistrationChangeRecord cordon = registration_change(0, 0);
+    cordon.cordoned_log_dirs = {{kDirectory}};
+    records.emplace_back(cordon);
+    const ImagePtr image = replay({}, records);
+    const Partition& partition = *image->partition("t", PartitionIndex{0});
+    EXPECT_TRUE(partition.isr.empty());
+    EXPECT_EQ(partition.eligible, std::vector{BrokerId{1}});
+    EXPECT_TRUE(image->broker(BrokerId{1})->is_cordoned(kDirectory));
+
+    MetadataDelta delta(MetadataImage{});
+    for (const MetadataRecord& record : records_of(*image)) {
+        const auto read = protocol::decode_metadata_record(
+            protocol::encode_metadata_record(record, record_version(record, 30)));
+        ASSERT_TRUE(read && delta.replay(read->record));
+    }
+    EXPECT_EQ(*delta.finish(image->end, image->epoch, image->timestamp), *image);
+
+    ASSERT_TRUE(delta.replay(protocol::ClearElrRecord{""}));
+    EXPECT_TRUE(delta.after().partition("t", PartitionIndex{0})->eligible.empty());
+    EXPECT_EQ(delta.after().partition("t", PartitionIndex{0})->partition_epoch,
+              partition.partition_epoch + 1);
+    EXPECT_FALSE(delta.replay(protocol::ClearElrRecord{"nobody"}));
 }
 
 TEST(MetadataDelta, RefusesRecordsThatContradictTheImage) {
@@ -259,9 +404,13 @@ TEST(MetadataDelta, RecordsAreWrittenAtTheVersionOfTheLevel) {
     EXPECT_EQ(record_version(partition_record(kTopic, 0), 22), 1);
     EXPECT_EQ(record_version(partition_record(kTopic, 0), 23), 2);
     EXPECT_EQ(record_version(leader_change(0, 1), 25), 2);
-    EXPECT_EQ(record_version(broker_record(1, 1), 25), 3);
+    EXPECT_EQ(record_version(broker_record(1, 1), 29), 3);
+    EXPECT_EQ(record_version(broker_record(1, 1), 30), 4);
     EXPECT_EQ(record_version(registration_change(1, 0), 25), 0);
     EXPECT_EQ(record_version(registration_change(0, 1), 25), 1);
+    BrokerRegistrationChangeRecord cordon = registration_change(0, 0);
+    cordon.cordoned_log_dirs.emplace();
+    EXPECT_EQ(record_version(cordon, 30), 3) << "an empty list says that nothing is cordoned";
     EXPECT_EQ(record_version(TopicRecord{"t", kTopic}, 25), 0);
 }
 

@@ -92,5 +92,17 @@ TEST(CoordinatorRecord, ANullTagOfAClassicMemberIsNotItsAbsence) {
     EXPECT_EQ(again->value, value);
 }
 
+TEST(MetadataFrame, TellsTypesThatItCanReadFromThoseItCannot) {
+    const Buffer known = encode_metadata_record(NoOpRecord{}, 0);
+    EXPECT_EQ(metadata_record_type(known.span()).value_or(-1), NoOpRecord::kRecordType);
+    const auto refused = [](std::initializer_list<int> frame) {
+        return metadata_record_type(bytes_of(frame).span()).error().code;
+    };
+    EXPECT_EQ(refused({1, 30, 0, 0}), ErrorCode::unsupported_version) << "no such type";
+    EXPECT_EQ(refused({1, 20, 1, 0}), ErrorCode::unsupported_version) << "no such version";
+    EXPECT_EQ(refused({2, 20, 0, 0}), ErrorCode::unsupported_version) << "no such frame";
+    EXPECT_EQ(refused({1}), ErrorCode::malformed);
+}
+
 }  // namespace
 }  // namespace ottla::protocol
