@@ -47,12 +47,11 @@ Task<Status> open_store(Shard& shard, std::vector<storage::ServedDirectory> dire
 using Checkpoints = std::vector<std::vector<storage::LogCheckpoint>>;
 Task<Result<Checkpoints>> close_store(Shard& shard,
                                       std::vector<storage::ServedDirectory> directories) {
-    CO_TRY_STATUS(co_await shard.store().checkpoint());
+    CO_TRY_STATUS(co_await shard.store().close());
     Checkpoints checkpoints;
     for (const storage::ServedDirectory& directory : directories) {
         checkpoints.push_back(shard.store().checkpoints(directory.path));
     }
-    CO_TRY_STATUS(co_await shard.store().close());
     co_return checkpoints;
 }
 

@@ -192,6 +192,16 @@ void Shard::directory_failed(const std::string& log_dir, const Error& why) {
     runtime().spawn(spread_failure(log_dir, why));
 }
 
+void Shard::directory_full(const std::string&, const Error& why) {
+    log_.write(LogLevel::error, fmt::format("shard {} refuses writes until there is space: {}",
+                                            runtime().shard().value(), why.detail));
+}
+
+void Shard::directory_has_room(const std::string& log_dir) {
+    log_.write(LogLevel::info, fmt::format("shard {} writes to {} again: there is space",
+                                           runtime().shard().value(), log_dir));
+}
+
 Task<> Shard::spread_failure(std::string log_dir, Error why) {
     const Gate::Pass inside = background_.enter();
     if (!inside) co_return;

@@ -114,6 +114,8 @@ public:
     /// The logs stay open.
     Task<Status> close();
     void directory_failed(const std::string& log_dir, const Error& why) override;
+    void directory_full(const std::string& log_dir, const Error& why) override;
+    void directory_has_room(const std::string& log_dir) override;
 
 private:
     Task<> auto_create_now(std::string topic);

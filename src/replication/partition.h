@@ -109,6 +109,7 @@ public:
 
     void durable_end_moved(storage::Log& log, Offset durable_end) override;
     void log_failed(storage::Log& log, const Error& why) override;
+    void log_stalled(storage::Log& log, const Error& why) override { log_failed(log, why); }
 
 private:
     /// Bytes that became visible to consumers are told to parked fetches.

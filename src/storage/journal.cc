@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <set>
 
 #include "storage/journal_replay.h"
 
@@ -10,6 +11,9 @@ namespace ottla::storage {
 namespace {
 /// Blocks kept for the next chunk; more go back to the heap.
 constexpr size_t kSpareBlocks = 4;
+
+/// Of a batch; a declaration may come with it.
+constexpr size_t entry_size(size_t batch_bytes) { return kAppendHeaderBytes + batch_bytes + 1024; }
 }  // namespace
 
 Journal::Journal(Runtime& runtime,
@@ -64,14 +68,40 @@ bool Journal::may_evict_front() const {
 bool Journal::fits(size_t bytes) {
     if (error_) return false;
     if (live_bytes() >= settings_.journal_limit_bytes) return false;
-    // A declaration may come with it.
-    const size_t entry = kAppendHeaderBytes + bytes + 1024;
+    const size_t entry = entry_size(bytes);
+    if (!has_file_for(entry)) return false;
     if (open_ != nullptr && open_->chunk->capacity - open_->end >= entry) return true;
     const size_t wanted = chunk_size_for(entry);
     while (memory_bytes_ + wanted > settings_.chunk_budget_bytes && may_evict_front()) {
         evict_front();
     }
     return memory_bytes_ + wanted <= settings_.chunk_budget_bytes || chunks_.empty();
+}
+
+bool Journal::has_file_for(size_t entry_bytes) const {
+    uint64_t sequence = plan_file_;
+    uint64_t position = plan_position_;
+    if (open_ != nullptr) {
+        sequence = open_->file_sequence;
+        position = open_->file_position + (open_->end - open_->begin);
+    } else if (position > 0 && position + settings_.chunk_bytes > files_.planned_bytes(sequence)) {
+        ++sequence;
+        position = 0;
+    }
+    const uint64_t end = position + round_up_to_block(kGroupHeaderBytes + entry_bytes);
+    return files_.can_take(sequence, end, synced_through_);
+}
+
+bool Journal::wants_checkpoint() const {
+    return live_bytes() * 4 > settings_.journal_limit_bytes * 3 || !has_file_for(entry_size(0));
+}
+
+std::vector<uint64_t> Journal::in_doubt() const {
+    std::set<uint64_t> instances;
+    for (const JournalGroup* group : unwritten_) {
+        for (const GroupMark& mark : group->marks) instances.insert(mark.instance);
+    }
+    return {instances.begin(), instances.end()};
 }
 
 Chunk& Journal::add_chunk(size_t at_least) {
@@ -230,7 +260,7 @@ Task<> Journal::run() {
         }
         JournalGroup& group = *unwritten_.front();
         if (!group.sealed) seal(group);
-        const Status done = co_await write_group(group);
+        const Status done = co_await write_when_possible(group);
         if (!done) {
             fail_with(done.error());
             break;
@@ -248,6 +278,16 @@ Task<> Journal::run() {
     progress_.notify_all();
 }
 
+Task<Status> Journal::write_when_possible(JournalGroup& group) {
+    Status done = co_await write_group(group);
+    while (!done && done.error().code == ErrorCode::no_space && !error_ && patient_) {
+        listener_.journal_stalled(done.error());
+        CO_TRY_STATUS(co_await runtime_.sleep_for(settings_.disk_interval));
+        done = co_await write_group(group);
+    }
+    co_return done;
+}
+
 Task<Status> Journal::write_group(JournalGroup& group) {
     const size_t bytes = group.end - group.begin;
     CO_TRY(File * file, co_await files_.file_for(group.file_sequence, group.sequence,
@@ -256,7 +296,9 @@ Task<Status> Journal::write_group(JournalGroup& group) {
     CO_TRY([[maybe_unused]] size_t written,
            co_await file->write(group.file_position, std::move(blocks)));
     if (!error_) listener_.group_written(group);
-    CO_TRY([[maybe_unused]] size_t synced, co_await file->sync());
+    const auto synced = co_await file->sync();
+    // Whatever the reason: it must not look like one that may be tried again.
+    if (!synced) co_return fail(ErrorCode::io_error, synced.error().detail);
     co_return Status();
 }
 

@@ -7,6 +7,12 @@
 // durable before that; after a failed write or sync the journal is dead (the error is kept, nothing
 // more is written or acknowledged). Memory is bounded: `fits` says no when the chunks hold only
 // bytes that are not in segment files yet, or when replay would become too long.
+//
+// No space: DiskRoom admits appends only where this cannot happen, but others may take the disk. A
+// group that the disk refused before its sync is simply not durable, so it is written again, the
+// same bytes at the same place (a replay that finds half of them finds a torn tail), until there is
+// space; the listener tells the waiters of what is in doubt each time. A sync that fails, for
+// whatever reason, is never repeated: the journal is dead.
 #pragma once
 
 #include <cstdint>
@@ -33,6 +39,8 @@ public:
     /// The chunk's memory goes: `instance` forgets what it has in it.
     virtual void chunk_evicted(uint64_t instance, const Chunk& chunk) = 0;
     virtual void journal_failed(const Error& why) = 0;
+    /// The disk has no space for the next group; it is tried again after disk_interval.
+    virtual void journal_stalled(const Error& why) = 0;
 
 protected:
     ~JournalListener() = default;
@@ -93,6 +101,15 @@ public:
     /// Of groups whose effects are not done.
     [[nodiscard]] size_t undone_bytes() const { return undone_bytes_; }
 
+    /// A checkpoint would give appends room.
+    [[nodiscard]] bool wants_checkpoint() const;
+    /// The end comes: a group that finds no space fails the journal, whose replay loses nothing.
+    void stop_waiting_for_space() { patient_ = false; }
+    /// Is there space for large files?
+    void may_grow(bool yes) { files_.may_grow(yes); }
+    /// The instances that have batches in groups which are not durable.
+    [[nodiscard]] std::vector<uint64_t> in_doubt() const;
+
     /// Waits until `group` is durable; an error when the journal died before.
     Task<Status> wait_durable(uint64_t group);
     [[nodiscard]] const std::optional<Error>& error() const { return error_; }
@@ -113,7 +130,9 @@ private:
     [[nodiscard]] bool may_evict_front() const;
     [[nodiscard]] size_t chunk_size_for(size_t entry_bytes) const;
     void advance_done();
+    [[nodiscard]] bool has_file_for(size_t entry_bytes) const;
     Task<> run();
+    Task<Status> write_when_possible(JournalGroup& group);
     Task<Status> write_group(JournalGroup& group);
 
     Runtime& runtime_;
@@ -143,6 +162,7 @@ private:
     uint64_t plan_position_ = 0;
 
     std::optional<Error> error_;
+    bool patient_ = true;
     bool closing_ = false;
     bool running_ = false;
     Event wake_;

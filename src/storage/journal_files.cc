@@ -14,6 +14,11 @@ namespace ottla::storage {
 
 static_assert(kJournalBlockBytes == kDirectAlignment);
 
+namespace {
+/// One is written, one is about to be, and one waits for the checkpoint that gives it back.
+constexpr size_t kFewestFiles = 3;
+}  // namespace
+
 JournalFiles::JournalFiles(Runtime& runtime,
                            FileSystem& files,
                            std::string directory,
@@ -24,8 +29,28 @@ JournalFiles::JournalFiles(Runtime& runtime,
       settings_(settings),
       gate_(runtime) {}
 
+uint64_t JournalFiles::bytes_of_next() const {
+    return growing_ ? settings_.journal_file_bytes : settings_.journal_first_file_bytes;
+}
+
 uint64_t JournalFiles::planned_bytes(uint64_t sequence) const {
-    return sequence <= 1 ? settings_.journal_first_file_bytes : settings_.journal_file_bytes;
+    if (sequence <= 1) return settings_.journal_first_file_bytes;
+    const bool begun = !live_.empty() && live_.back()->sequence == sequence;
+    return begun ? std::max(live_.back()->bytes, bytes_of_next()) : bytes_of_next();
+}
+
+bool JournalFiles::can_take(uint64_t sequence, uint64_t end, uint64_t synced_through) const {
+    if (growing_) return true;
+    const bool begun = !live_.empty() && live_.back()->sequence == sequence;
+    const uint64_t bytes = begun ? live_.back()->bytes : settings_.journal_first_file_bytes;
+    const uint64_t last = live_.empty() ? 0 : live_.back()->sequence;
+    const uint64_t wanted = (sequence - last) + (end > bytes ? 1 : 0);
+    const size_t files = live_.size() + free_.size();
+    const size_t there = free_.size() + kFewestFiles - std::min(kFewestFiles, files);
+    if (wanted == 0) return true;
+    // The last one is for the group that gives others back. If deletions took it, one more is made.
+    const bool gives_back = live_.size() > 1 && live_.front()->last_group <= synced_through;
+    return gives_back ? wanted <= std::max<size_t>(there, 1) : wanted < there;
 }
 
 Task<Status> JournalFiles::open() {
@@ -48,11 +73,20 @@ Task<Result<std::unique_ptr<JournalFiles::Slot>>> JournalFiles::make_slot(uint64
     options.lane = IoLane::journal;
     CO_TRY(slot->file, co_await files_.open(slot->path, options));
     every_path_.push_back(slot->path);
-    CO_TRY([[maybe_unused]] size_t allocated, co_await slot->file->allocate(0, bytes));
-    if (zeroed) CO_TRY_STATUS(co_await write_zeros(slot->path, bytes));
-    CO_TRY([[maybe_unused]] size_t synced, co_await slot->file->sync());
-    CO_TRY_STATUS(co_await files_.sync_directory(directory_));
-    co_return slot;
+    const Status filled = co_await fill_slot(*slot, zeroed);
+    if (filled) co_return slot;
+    // Part of it may be allocated, which others need now.
+    slot->file.reset();
+    const Status removed = co_await remove_file(files_, slot->path);
+    if (removed) std::erase(every_path_, slot->path);
+    co_return std::unexpected(filled.error());
+}
+
+Task<Status> JournalFiles::fill_slot(Slot& slot, bool zeroed) {
+    CO_TRY([[maybe_unused]] size_t allocated, co_await slot.file->allocate(0, slot.bytes));
+    if (zeroed) CO_TRY_STATUS(co_await write_zeros(slot.path, slot.bytes));
+    CO_TRY([[maybe_unused]] size_t synced, co_await slot.file->sync());
+    co_return co_await files_.sync_directory(directory_);
 }
 
 /// Through a descriptor of the bulk lane, in pieces, so that the journal's own thread stays free.
@@ -74,7 +108,7 @@ Task<Status> JournalFiles::write_zeros(std::string path, uint64_t bytes) {
 Task<> JournalFiles::prepare() {
     const Gate::Pass pass = gate_.enter();
     if (!pass) co_return;
-    auto slot = co_await make_slot(settings_.journal_file_bytes, true);
+    auto slot = co_await make_slot(bytes_of_next(), true);
     preparing_ = false;
     // A failure shows again, and is reported, where the file is needed.
     if (slot) free_.push_back(*std::move(slot));
@@ -92,8 +126,13 @@ Task<Result<File*>> JournalFiles::file_for(uint64_t sequence, uint64_t group, ui
     if (slot == nullptr || slot->sequence != sequence) {
         slot = take_free();
         if (slot == nullptr) {
-            CO_TRY(auto made, co_await make_slot(settings_.journal_file_bytes, false));
-            live_.push_back(std::move(made));
+            auto made = co_await make_slot(bytes_of_next(), false);
+            if (!made && made.error().code == ErrorCode::no_space && growing_) {
+                growing_ = false;
+                made = co_await make_slot(bytes_of_next(), false);
+            }
+            if (!made) co_return std::unexpected(made.error());
+            live_.push_back(*std::move(made));
             slot = live_.back().get();
         }
         slot->sequence = sequence;
@@ -106,7 +145,8 @@ Task<Result<File*>> JournalFiles::file_for(uint64_t sequence, uint64_t group, ui
                co_await slot->file->allocate(slot->bytes, end - slot->bytes));
         slot->bytes = end;
     }
-    if (end > slot->bytes / 2 && free_.empty() && !preparing_ && !gate_.is_closed()) {
+    const bool wanted = growing_ || live_.size() < kFewestFiles;
+    if (end > slot->bytes / 2 && free_.empty() && wanted && !preparing_ && !gate_.is_closed()) {
         preparing_ = true;
         runtime_.spawn(prepare());
     }

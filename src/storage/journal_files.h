@@ -3,6 +3,10 @@
 // the background (a sync after a write into it then has no block map to update) and used again and
 // again; each use has a new file sequence, written in every group header.
 //
+// While space is short (`may_grow(false)`) no large file is made: the journal goes round in the files
+// that it has, or in kFewestFiles small ones, which the reserve of disk_room.h pays for; `can_take`
+// says when appends have to wait for a checkpoint to give a file back.
+//
 // Invariants: a file is used again only after a group that no longer needs it was synced, so replay
 // can insist on every file it is told to need; a file's name is durable before its first group is
 // written.
@@ -32,7 +36,13 @@ public:
     /// Makes the first file. already_exists: a journal of this shard was not replayed.
     Task<Status> open();
     /// The file of `sequence`, which never goes back. Large enough for `end`.
+    /// no_space: nothing of it was written; ask again.
     Task<Result<File*>> file_for(uint64_t sequence, uint64_t group, uint64_t end);
+    /// Is there space for large files? At first there is not.
+    void may_grow(bool yes) { growing_ = yes; }
+    /// Will file `sequence` be there, as long as `end`, without taking space that is short? The next
+    /// group gives back files whose groups end at `synced_through` or before.
+    [[nodiscard]] bool can_take(uint64_t sequence, uint64_t end, uint64_t synced_through) const;
     /// A group that needs nothing below `oldest_needed` is synced.
     void needed_from(uint64_t oldest_needed);
     /// Where replay has to start if it needs `group`: the first group of the file that holds it (or
@@ -60,9 +70,11 @@ private:
     };
 
     Task<Result<std::unique_ptr<Slot>>> make_slot(uint64_t bytes, bool zeroed);
+    Task<Status> fill_slot(Slot& slot, bool zeroed);
     Task<Status> write_zeros(std::string path, uint64_t bytes);
     Task<> prepare();
     Slot* take_free();
+    [[nodiscard]] uint64_t bytes_of_next() const;
     [[nodiscard]] Slot* current() { return live_.empty() ? nullptr : live_.back().get(); }
 
     Runtime& runtime_;
@@ -74,6 +86,7 @@ private:
     std::vector<std::string> every_path_;
     uint64_t next_number_ = 0;
     uint64_t recorded_ = 0;
+    bool growing_ = false;
     bool preparing_ = false;
     Gate gate_;
 };

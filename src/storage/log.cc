@@ -187,14 +187,20 @@ void LogParts::forget_chunk(const Chunk& chunk) {
     }
 }
 
+void LogParts::settle(const TailBatch& batch) {
+    home.journal().effect_done(*batch.group);
+    home.settled(disk_cost(batch.bytes));
+}
+
 void LogParts::drop_unflushed() {
     for (uint64_t number = flush_cursor; number < tail.end(); ++number) {
-        home.journal().effect_done(*tail.at(number).group);
+        settle(tail.at(number));
     }
     while (!tail.empty()) tail.pop_back();
     flush_cursor = tail.end();
     for (FileEffect& effect : effects) {
         if (effect.group != nullptr) home.journal().effect_done(*effect.group);
+        if (effect.kind == FileEffect::Kind::make_directory) home.settled(kDiskCostOfLog);
     }
     effects.clear();
 }
@@ -207,7 +213,7 @@ void LogParts::cut(const Place& place) {
         const TailBatch last = tail.back();
         const bool unflushed = tail.end() - 1 >= flush_cursor;
         tail.pop_back();
-        if (unflushed) home.journal().effect_done(*last.group);
+        if (unflushed) settle(last);
     }
     if (!home.settings().faults.late_flush_undoes_truncation && in_flight_end) {
         in_flight_end = std::min(*in_flight_end, tail.end());
@@ -312,8 +318,11 @@ Result<AppendResult> Log::append(const AppendRequest& request) {
         }
     }
     Journal& journal = log.home.journal();
-    if (!log.home.admits(sent.size())) {
-        return fail(ErrorCode::would_block, "the journal has no room");
+    switch (log.home.admits(sent.size())) {
+        case ShardDirectory::Room::yes: break;
+        case ShardDirectory::Room::wait:
+            return fail(ErrorCode::would_block, "there is no room yet");
+        case ShardDirectory::Room::disk_full: return std::unexpected(log.home.full_disk());
     }
     const Offset last = base + sent.last_offset_delta();
     const WallTime timestamp =
@@ -340,6 +349,7 @@ Result<AppendResult> Log::append(const AppendRequest& request) {
                     static_cast<uint32_t>(segment.size())};
     segment.note_append(stored);
     log.tail.push_back(entry);
+    log.home.took(disk_cost(entry.bytes));
     log.size_bytes += stored.size();
     const auto latest = log.epochs.latest();
     if (stored.leader_epoch() >= LeaderEpoch{0} &&

@@ -14,6 +14,7 @@
 // Invariants: ends never go back except by truncate_to; durable_end moves only over whole batches,
 // in order; bytes that were handed out never change; file effects of a log pass through one ordered
 // lane. Errors: kafka_storage_error once the directory is offline (for every operation, for good),
+// no_space (append: the disk is full, which passes; everything else goes on),
 // offset_out_of_range, would_block (append: no room, await LogStore::wait_for_room; read: use
 // read_cold), out_of_order_sequence_number, invalid_producer_epoch, corrupt.
 // Owned by LogStore; references to it die with delete_log or close. Belongs to one shard.
@@ -48,6 +49,9 @@ public:
     virtual void durable_end_moved(Log& log, Offset durable_end) = 0;
     /// The directory is offline: nothing that is still in doubt will ever become durable here.
     virtual void log_failed(Log& log, const Error& why) = 0;
+    /// The disk is full: what is in doubt waits for space, nobody can say how long. It may become
+    /// durable later; said again and again until it does.
+    virtual void log_stalled(Log& /*log*/, const Error& /*why*/) {}
 
 protected:
     ~LogObserver() = default;

@@ -288,7 +288,10 @@ Task<Status> LogCleaner::write_out(Cleaning& cleaning, Segment& to) {
     BatchCursor cursor(bytes.span());
     while (cursor.next() == BatchStep::batch) to.note_append(cursor.batch());
     Chain chain(bytes);
-    CO_TRY_STATUS(co_await to.write(position, std::move(chain)));
+    CO_TRY_STATUS(co_await home_.take_space(disk_cost(size)));
+    const Status written = co_await to.write(position, std::move(chain));
+    home_.settled(disk_cost(size));
+    CO_TRY_STATUS(written);
     co_return co_await give_way(cleaning.log, size);
 }
 

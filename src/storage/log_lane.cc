@@ -28,11 +28,22 @@ Task<Status> LogParts::run_lane() {
         FileEffect effect = std::move(effects.front());
         effects.pop_front();
         const Status done = co_await perform(effect);
+        if (!done && done.error().code == ErrorCode::no_space) {
+            put_back(std::move(effect));
+            co_return done;
+        }
         // Undone stays counted: the journal must not forget an entry whose effect failed.
         CO_TRY_STATUS(done);
         if (effect.group != nullptr) home.journal().effect_done(*effect.group);
     }
     co_return Status();
+}
+
+/// To be done again. A snapshot that a truncation or retention took meanwhile is not wanted.
+void LogParts::put_back(FileEffect effect) {
+    const bool unwanted = effect.kind == FileEffect::Kind::snapshot &&
+                          std::ranges::find(snapshots, effect.offset) == snapshots.end();
+    if (!unwanted) effects.push_front(std::move(effect));
 }
 
 Task<Status> LogParts::perform(FileEffect& effect) {
@@ -47,7 +58,8 @@ Task<Status> LogParts::perform(FileEffect& effect) {
         }
         case FileEffect::Kind::truncate: co_return co_await truncate_files(effect);
         case FileEffect::Kind::snapshot: {
-            snapshots.push_back(effect.offset);
+            const bool again = std::ranges::find(snapshots, effect.offset) != snapshots.end();
+            if (!again) snapshots.push_back(effect.offset);
             co_return co_await write_snapshot(effect.offset, effect.bytes);
         }
         case FileEffect::Kind::remove_head: co_return co_await remove_head(effect.offset);
@@ -63,7 +75,10 @@ Task<Status> LogParts::make_directory() {
     directory_made = true;
     Buffer text = Buffer::copy_of(partition_metadata_text(identity.topic_id));
     unsynced_names.emplace_back(kPartitionMetadataFile);
-    co_return co_await write_file(home.files(), path_of(kPartitionMetadataFile), text, false);
+    const std::string path = path_of(kPartitionMetadataFile);
+    const Status written = co_await write_file(home.files(), path, text, false);
+    if (written) home.settled(kDiskCostOfLog);
+    co_return written;
 }
 
 Task<Status> LogParts::truncate_files(FileEffect& effect) {
@@ -154,7 +169,7 @@ Task<Status> LogParts::flush_piece() {
     CO_TRY_STATUS(written);
     const uint64_t counted = std::min(end, tail.end());
     for (uint64_t number = first; number < counted; ++number) {
-        home.journal().effect_done(*tail.at(number).group);
+        settle(tail.at(number));
     }
     if (counted > first) {
         flush_cursor = counted;
@@ -195,7 +210,10 @@ Task<Status> LogParts::write_epochs() {
     const std::string temporary = std::string(kLeaderEpochFile) + ".tmp";
     unsynced_names.push_back(temporary);
     Buffer text = Buffer::copy_of(epochs.checkpoint());
-    co_return co_await write_file(home.files(), path_of(temporary), text, false);
+    const Status written = co_await write_file(home.files(), path_of(temporary), text, false);
+    if (!written) epochs_written = false;
+    if (!written) epochs_changed = true;
+    co_return written;
 }
 
 Task<Status> LogParts::sync_files(bool names_too) {

@@ -113,6 +113,7 @@ struct LogParts {
     Offset checkpoint_end{0};
     bool queued = false;  ///< in the flusher's queue
     bool dirty = false;   ///< in the checkpoint's list
+    bool stalled = false;  ///< its lane met a full disk
     bool directory_made = true;
     bool names_changed = false;   ///< files came or went in the log's directory
     bool parent_changed = false;  ///< the directory itself is new
@@ -152,6 +153,8 @@ struct LogParts {
     void advance_durable(Offset end);
     void forget_chunk(const Chunk& chunk);
     void drop_unflushed();
+    /// The batch is in its file, or will never be.
+    void settle(const TailBatch& batch);
     void cut(const Place& place);
     Task<Status> truncate(Offset offset);
     /// `fresh` takes the place of `old`, whose files it has replaced; the caller holds shape and
@@ -186,6 +189,7 @@ struct LogParts {
     /// Everything that can be done now, at most a few pieces; the caller holds the lane.
     Task<Status> run_lane();
     Task<Status> perform(FileEffect& effect);
+    void put_back(FileEffect effect);
     Task<Status> flush_piece();
     Task<Status> finish_segments();
     Task<Status> make_directory();

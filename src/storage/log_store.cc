@@ -63,9 +63,11 @@ LogStore::LogStore(Ports ports, StorageSettings settings, StoreObserver* observe
 LogStore::~LogStore() = default;
 
 Task<Status> LogStore::open(std::vector<ServedDirectory> directories) {
+    // Nobody can tell which directories are on one disk: they are treated as if all were.
+    const uint64_t sharing = uint64_t{parts_->settings.shards} * directories.size();
     for (const ServedDirectory& served : directories) {
         auto directory = std::make_unique<ShardDirectory>(parts_->ports, served, parts_->settings,
-                                                          parts_->observer);
+                                                          sharing, parts_->observer);
         ShardDirectory& opened = *directory;
         parts_->directories.emplace(served.path, std::move(directory));
         CO_TRY_STATUS(co_await opened.open());
@@ -116,6 +118,7 @@ Result<Log*> LogStore::create_log(const NewLog& wanted) {
     own.mark(group);
     effect.group = &group;
     own.effects.push_back(std::move(effect));
+    home->took(kDiskCostOfLog);
     auto log = std::make_unique<Log>(std::move(parts));
     Log* const created = log.get();
     parts_->logs.emplace(wanted.name, std::move(log));
@@ -145,7 +148,11 @@ Task<Status> LogStore::delete_log(Log& log) {
     const std::string gone =
         join_path(home.path(), deleted_directory_name(name, own.identity.instance));
     if (own.directory_made) {
-        const Status renamed = co_await home.files().rename(own.identity.path, gone);
+        Status renamed = co_await home.files().rename(own.identity.path, gone);
+        if (!renamed && renamed.error().code == ErrorCode::no_space) {
+            // Not even room for a name. In place, then; a crash in the middle does it again.
+            renamed = co_await remove_log_directory(home.files(), own.identity.path);
+        }
         if (renamed) CO_TRY_STATUS(co_await home.files().sync_directory(home.path()));
         if (!renamed && renamed.error().code != ErrorCode::not_found) {
             home.fail_with(renamed.error());

@@ -69,10 +69,13 @@ struct LogCheckpoint {
     Offset cleaned = kNoOffset;
 };
 
-/// A directory went offline on this shard; the broker passes it on to the other shards.
+/// What a shard sees of its directories; the broker tells the other shards that one went offline.
 class StoreObserver {
 public:
     virtual void directory_failed(const std::string& log_dir, const Error& why) = 0;
+    /// Appends are refused with no_space (kafka_storage_error to clients) until there is room again.
+    virtual void directory_full(const std::string& /*log_dir*/, const Error& /*why*/) {}
+    virtual void directory_has_room(const std::string& /*log_dir*/) {}
 
 protected:
     ~StoreObserver() = default;
@@ -101,7 +104,8 @@ public:
     /// In order of their names.
     [[nodiscard]] std::vector<Log*> logs() const;
 
-    /// Is there room for an append in this directory? When not, Log::append answers would_block.
+    /// Is there room for an append in this directory, or a reason to refuse it? When not, Log::append
+    /// answers would_block.
     [[nodiscard]] bool has_room(const std::string& log_dir) const;
     /// Returns when there may be room again (ask again), or the directory is offline.
     Task<> wait_for_room(std::string log_dir);

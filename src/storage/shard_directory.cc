@@ -10,35 +10,54 @@
 
 namespace ottla::storage {
 
+namespace {
+
+/// A sync that failed is not tried again, also when it is for want of space.
+Status final_status(Status done) {
+    if (done || done.error().code != ErrorCode::no_space) return done;
+    return fail(ErrorCode::io_error, done.error().detail);
+}
+
+}  // namespace
+
 ShardDirectory::ShardDirectory(Ports ports,
                                ServedDirectory served,
                                const StorageSettings& settings,
+                               uint64_t sharing,
                                StoreObserver* observer)
     : ports_(ports),
       served_(std::move(served)),
       settings_(settings),
       observer_(observer),
       journal_(ports.runtime, ports.files, {served_.path, served_.directory_id}, settings_, *this),
+      disk_(settings.disk_reserve_bytes, sharing),
       work_(ports.runtime),
       room_(ports.runtime),
       hurry_(ports.runtime),
       leaving_(ports.runtime),
+      space_used_(ports.runtime),
+      space_urgent_(ports.runtime),
       checkpoint_turn_(ports.runtime, 1),
       gate_(ports.runtime),
       retention_(*this),
       cleaner_(*this) {}
 
 Task<Status> ShardDirectory::open() {
+    CO_TRY_STATUS(co_await look_at_space());
     CO_TRY_STATUS(co_await journal_.open());
     for (size_t i = 0; i < settings_.flush_lanes; ++i) runtime().spawn(flush_worker());
     runtime().spawn(checkpoint_worker());
     runtime().spawn(retention_.run());
     runtime().spawn(cleaner_.run());
+    runtime().spawn(space_worker());
     co_return Status();
 }
 
 void ShardDirectory::add(LogParts& log) { logs_[log.identity.instance] = &log; }
-void ShardDirectory::remove(LogParts& log) { logs_.erase(log.identity.instance); }
+void ShardDirectory::remove(LogParts& log) {
+    logs_.erase(log.identity.instance);
+    if (std::exchange(log.stalled, false)) disk_.went_on();
+}
 
 LogParts* ShardDirectory::find(uint64_t instance) const {
     auto at = logs_.find(instance);
@@ -68,30 +87,53 @@ void ShardDirectory::fail_with(const Error& why) {
         if (log->observer != nullptr) log->observer->log_failed(*log->self, *error_);
     }
     if (observer_ != nullptr) observer_->directory_failed(served_.path, *error_);
-    for (Event* event : {&work_, &room_, &hurry_, &leaving_}) event->notify_all();
+    for (Event* event : {&work_, &room_, &hurry_, &leaving_, &space_used_, &space_urgent_}) {
+        event->notify_all();
+    }
 }
 
 // Room.
 
 bool ShardDirectory::is_pressed() const {
     return pressed_ || journal_.undone_bytes() * 2 > settings_.chunk_budget_bytes ||
-           journal_.live_bytes() * 4 > settings_.journal_limit_bytes * 3;
+           journal_.wants_checkpoint();
 }
 
-bool ShardDirectory::admits(size_t bytes) {
-    refused_bytes_ = std::max(refused_bytes_, bytes);
-    if (!journal_.fits(refused_bytes_)) {
-        note_pressure();
-        return false;
+ShardDirectory::Room ShardDirectory::admits(size_t bytes) {
+    const size_t wanted = std::max(refused_bytes_, bytes);
+    const DiskRoom::Answer disk = disk_.ask(disk_cost(wanted));
+    if (disk == DiskRoom::Answer::full) {
+        refused_bytes_ = 0;
+        disk_refused(full_disk());
+        return Room::disk_full;
     }
-    refused_bytes_ = 0;
-    return true;
+    if (disk == DiskRoom::Answer::admitted && journal_.fits(wanted)) {
+        refused_bytes_ = 0;
+        return Room::yes;
+    }
+    refused_bytes_ = wanted;
+    note_pressure();
+    return Room::wait;
+}
+
+bool ShardDirectory::has_room() {
+    if (error_) return true;
+    const DiskRoom::Answer disk = disk_.ask(disk_cost(refused_bytes_));
+    if (disk == DiskRoom::Answer::wait) return false;
+    return disk == DiskRoom::Answer::full || journal_.fits(refused_bytes_);
+}
+
+void ShardDirectory::took(uint64_t cost) {
+    disk_.took(cost);
+    space_used_.notify_all();
+    if (disk_.is_sample_urgent()) space_urgent_.notify_all();
 }
 
 void ShardDirectory::note_pressure() {
     pressed_ = true;
     work_.notify_all();
-    if (journal_.live_bytes() * 4 > settings_.journal_limit_bytes * 3) hurry_.notify_all();
+    if (journal_.wants_checkpoint()) hurry_.notify_all();
+    if (disk_.is_sample_urgent()) space_urgent_.notify_all();
 }
 
 Task<> ShardDirectory::wait_for_room() {
@@ -116,6 +158,7 @@ void ShardDirectory::group_written(const JournalGroup& group) {
 
 void ShardDirectory::group_durable(const JournalGroup& group) {
     appended_since_tick_ = true;
+    if (std::exchange(journal_stalled_, false)) disk_.went_on();
     // By index: an observer may append, which marks a later group, never this one.
     for (size_t i = 0; i < group.marks.size(); ++i) {
         LogParts* log = find(group.marks[i].instance);
@@ -126,7 +169,7 @@ void ShardDirectory::group_durable(const JournalGroup& group) {
     room_.notify_all();
     // Whoever sleeps until a flush is due looks again, before appends have to be pushed back.
     if (is_pressed()) work_.notify_all();
-    if (journal_.live_bytes() * 4 > settings_.journal_limit_bytes * 3) hurry_.notify_all();
+    if (journal_.wants_checkpoint()) hurry_.notify_all();
 }
 
 void ShardDirectory::chunk_evicted(uint64_t instance, const Chunk& chunk) {
@@ -167,7 +210,7 @@ Task<> ShardDirectory::flush_worker() {
         const uint64_t instance = queue_.front().instance;
         queue_.pop_front();
         const Status done = co_await flush_log(instance);
-        if (!done) fail_with(done.error());
+        if (!done && done.error().code != ErrorCode::no_space) fail_with(done.error());
         pressed_ = false;
         room_.notify_all();
     }
@@ -185,6 +228,11 @@ Task<Status> ShardDirectory::flush_log(uint64_t instance) {
     const Status done = co_await log->run_lane();
     note_dirty(*log);
     log->lane.give_back(1);
+    if (!done && done.error().code == ErrorCode::no_space) {
+        stall(*log, done.error());
+    } else if (done && std::exchange(log->stalled, false)) {
+        disk_.went_on();
+    }
     co_return done;
 }
 
@@ -194,8 +242,13 @@ Task<Status> ShardDirectory::flush_all() {
     for (auto& [instance, log] : logs_) {
         if (log->lane_has_work() || log->lane.free() == 0) instances.push_back(instance);
     }
-    for (const uint64_t instance : instances) CO_TRY_STATUS(co_await flush_log(instance));
-    co_return Status();
+    Status all;
+    for (const uint64_t instance : instances) {
+        const Status done = co_await flush_log(instance);
+        if (!done) all = done;
+        if (!done && done.error().code != ErrorCode::no_space) break;
+    }
+    co_return all;
 }
 
 // Checkpoint.
@@ -209,9 +262,9 @@ Task<> ShardDirectory::checkpoint_worker() {
         if (error_ || gate_.is_closed()) co_return;
         if (!appended_since_tick_ && dirty_.empty()) journal_.trim();
         appended_since_tick_ = false;
-        const bool full = journal_.live_bytes() * 4 > settings_.journal_limit_bytes * 3;
+        const bool full = journal_.wants_checkpoint();
         const Status done = co_await checkpoint(full);
-        if (!done) fail_with(done.error());
+        if (!done && done.error().code != ErrorCode::no_space) fail_with(done.error());
         room_.notify_all();
     }
 }
@@ -219,9 +272,10 @@ Task<> ShardDirectory::checkpoint_worker() {
 Task<Status> ShardDirectory::checkpoint(bool all) {
     if (error_) co_return std::unexpected(*error_);
     CO_TRY_STATUS(co_await checkpoint_turn_.take(1));
-    Status done;
-    if (all) done = co_await flush_all();
-    if (done && !error_) {
+    Status flushed;
+    if (all) flushed = co_await flush_all();
+    Status done = flushed;
+    if ((done || done.error().code == ErrorCode::no_space) && !error_) {
         const uint64_t through = journal_.effects_done_through();
         std::vector<uint64_t> instances = std::exchange(dirty_, {});
         for (const uint64_t instance : instances) {
@@ -230,14 +284,30 @@ Task<Status> ShardDirectory::checkpoint(bool all) {
             log->dirty = false;
             log->checkpoint_end = log->flushed_end;
         }
-        done = co_await sync_logs(std::move(instances));
+        done = co_await sync_logs(instances);
         if (done) journal_.synced_through(through);
+        if (!done) dirty_again(instances);
     }
-    // Whoever asked: after a failed sync the next one proves nothing.
-    if (!done) fail_with(done.error());
+    if (!done && done.error().code == ErrorCode::no_space) {
+        disk_refused(done.error());
+    } else if (!done) {
+        // Whoever asked: after a failed sync the next one proves nothing.
+        fail_with(done.error());
+    }
     checkpoint_turn_.give_back(1);
     if (done && error_) done = std::unexpected(*error_);
+    if (done && !flushed) done = flushed;
     co_return done;
+}
+
+/// The next checkpoint writes what this one could not, though it finds their files synced.
+void ShardDirectory::dirty_again(const std::vector<uint64_t>& instances) {
+    for (const uint64_t instance : instances) {
+        LogParts* log = find(instance);
+        if (log == nullptr) continue;
+        log->parent_changed = true;
+        note_dirty(*log);
+    }
 }
 
 Task<Status> ShardDirectory::sync_logs(std::vector<uint64_t> instances) {
@@ -257,19 +327,19 @@ Task<Status> ShardDirectory::sync_logs(std::vector<uint64_t> instances) {
     // Of many logs the file system writes everything in one sweep. What follows finds the files
     // clean and only asks each whether its bytes arrived; a second sweep takes the names.
     const bool sweep = unsynced > settings_.sync_all_above;
-    if (sweep) CO_TRY_STATUS(co_await files().sync_all(served_.path));
+    if (sweep) CO_TRY_STATUS(final_status(co_await files().sync_all(served_.path)));
     for (const uint64_t instance : instances) {
         LogParts* log = find(instance);
         if (log == nullptr || !log->has_unsynced()) continue;
         CO_TRY_STATUS(co_await log->lane.take(1));
         const Status synced = co_await log->sync_files(!sweep);
         log->lane.give_back(1);
-        CO_TRY_STATUS(synced);
+        CO_TRY_STATUS(final_status(synced));
     }
     if (sweep) {
-        CO_TRY_STATUS(co_await files().sync_all(served_.path));
+        CO_TRY_STATUS(final_status(co_await files().sync_all(served_.path)));
     } else if (parent_changed) {
-        CO_TRY_STATUS(co_await files().sync_directory(served_.path));
+        CO_TRY_STATUS(final_status(co_await files().sync_directory(served_.path)));
     }
     if (error_) co_return std::unexpected(*error_);
     for (const uint64_t instance : instances) {
@@ -294,12 +364,16 @@ Task<Status> ShardDirectory::write_catalogue() {
 }
 
 Task<Status> ShardDirectory::close() {
+    journal_.stop_waiting_for_space();
     Status done = co_await checkpoint(true);
     // The workers end before their events and lanes do; an offline directory just lets go.
     auto closing = gate_.close();
     work_.notify_all();
     hurry_.notify_all();
     leaving_.notify_all();
+    room_.notify_all();
+    space_used_.notify_all();
+    space_urgent_.notify_all();
     co_await std::move(closing);
     if (done) {
         std::vector<uint64_t> all = instances();

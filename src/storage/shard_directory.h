@@ -7,6 +7,13 @@
 // Checkpoint: what the lanes have done is synced, `synced_end` moves, the journal starts behind it.
 // Both stop at the first error of the disk: then the directory is offline for good, its logs fail,
 // nothing in doubt is acknowledged.
+//
+// Space. disk_room.h admits appends; a worker here looks at the disk while they come. Should the disk
+// be full all the same (somebody else filled it) nothing is lost and nobody goes offline: the log
+// whose lane met the end is stalled, its effect stays in front, its bytes stay in journal and
+// memory; the lane is free for a deletion or truncation, which may be what makes space. Stalled logs
+// are tried again after every look, a checkpoint that could not write its files with the next one.
+// Only a failed sync is final, whatever its reason.
 #pragma once
 
 #include <cstdint>
@@ -20,6 +27,7 @@
 #include "ottla/ports.h"
 #include "ottla/sync.h"
 #include "records/codec.h"
+#include "storage/disk_room.h"
 #include "storage/journal.h"
 #include "storage/log_cleaner.h"
 #include "storage/log_store.h"
@@ -32,11 +40,12 @@ public:
     ShardDirectory(Ports ports,
                    ServedDirectory served,
                    const StorageSettings& settings,
+                   uint64_t sharing,
                    StoreObserver* observer);
 
     Task<Status> open();
     /// Flushes, finishes and syncs every log, removes the journal. The logs stay for their owner to
-    /// drop.
+    /// drop. A disk without space for that is an error: the next start replays.
     Task<Status> close();
 
     [[nodiscard]] Runtime& runtime() const { return ports_.runtime; }
@@ -52,10 +61,18 @@ public:
     void add(LogParts& log);
     void remove(LogParts& log);
 
-    /// May a batch of `bytes` be appended? If not it is what the next waiter waits for, and no smaller
-    /// one overtakes it.
-    [[nodiscard]] bool admits(size_t bytes);
-    [[nodiscard]] bool has_room() { return error_ || journal_.fits(refused_bytes_); }
+    enum class Room : uint8_t { yes, wait, disk_full };
+    /// May a batch of `bytes` be appended? If it has to wait it is what the next waiter waits for, and
+    /// no smaller one overtakes it.
+    [[nodiscard]] Room admits(size_t bytes);
+    /// It was; until `settled` it is owed to the disk.
+    void took(uint64_t cost);
+    void settled(uint64_t cost) { disk_.settled(cost); }
+    /// The same for bytes that go to the disk at once (compaction); the caller settles them.
+    Task<Status> take_space(uint64_t cost);
+    /// Nothing that waiting helps against: room, a full disk that refuses, a lost one.
+    [[nodiscard]] bool has_room();
+    [[nodiscard]] Error full_disk() const;
     Task<> wait_for_room();
     /// An append found no room: flush and checkpoint now.
     void note_pressure();
@@ -79,6 +96,7 @@ public:
     void group_durable(const JournalGroup& group) override;
     void chunk_evicted(uint64_t instance, const Chunk& chunk) override;
     void journal_failed(const Error& why) override { fail_with(why); }
+    void journal_stalled(const Error& why) override;
 
 private:
     struct Queued {
@@ -89,6 +107,12 @@ private:
     [[nodiscard]] bool is_pressed() const;
     Task<> flush_worker();
     Task<> checkpoint_worker();
+    Task<> space_worker();
+    Task<Status> look_at_space();
+    void disk_refused(const Error& why);
+    void stall(LogParts& log, const Error& why);
+    void retry_stalled();
+    void dirty_again(const std::vector<uint64_t>& instances);
     Task<Status> flush_log(uint64_t instance);
     Task<Status> flush_all();
     Task<Status> write_catalogue();
@@ -99,18 +123,24 @@ private:
     const StorageSettings& settings_;
     StoreObserver* observer_;
     Journal journal_;
+    DiskRoom disk_;
     Codecs codecs_;
     std::map<uint64_t, LogParts*> logs_;
     std::deque<Queued> queue_;
     std::vector<uint64_t> dirty_;
+    std::vector<uint64_t> stalled_;
     std::optional<Error> error_;
     bool pressed_ = false;
+    bool told_full_ = false;
+    bool journal_stalled_ = false;
     size_t refused_bytes_ = 0;
     bool appended_since_tick_ = false;
     Event work_;
     Event room_;
     Event hurry_;
     Event leaving_;
+    Event space_used_;
+    Event space_urgent_;
     Budget checkpoint_turn_;
     Gate gate_;
     RetentionWorker retention_;

@@ -46,6 +46,7 @@ private:
         set("controller.quorum.voters", "1@broker:9093");
         set("controller.listener.names", "CONTROLLER");
         set("listeners", "PLAINTEXT://broker:9092,CONTROLLER://broker:9093");
+        set("ottla.disk.reserve.bytes", "2097152");  // Of disks that may have a few more.
         for (const auto& [name, value] : mood.broker) set(name, value);
         return settings;
     }

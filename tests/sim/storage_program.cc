@@ -62,6 +62,7 @@ private:
     }
     /// True when the error ends this driver's work.
     bool is_fatal(const Error& error, const char* doing) {
+        if (error.code == ErrorCode::no_space && world_.may_be_full) return false;
         const bool disk = error.code == ErrorCode::kafka_storage_error ||
                           error.code == ErrorCode::io_error || error.code == ErrorCode::no_space;
         if (disk) {
@@ -251,6 +252,11 @@ Task<> StorageProgram::Driver::append_bytes(Buffer batch, bool out_of_sequence) 
         const ErrorCode code = result.error().code;
         if (code == ErrorCode::would_block) co_await store_.wait_for_room(kDirectory);
         if (code == ErrorCode::would_block) co_return;
+        if (code == ErrorCode::no_space && world_.may_be_full) {
+            ++world_.refused;
+            static_cast<void>(co_await ports_.runtime.sleep_for(kMillisecond * 10));
+            co_return;
+        }
         if (code == ErrorCode::out_of_order_sequence_number && out_of_sequence) {
             ++world_.refused;
             co_return;
@@ -368,7 +374,7 @@ Task<> StorageProgram::Driver::wait_until_durable() {
         if (log_->durable_end() >= end) co_return;
         static_cast<void>(co_await ports_.runtime.sleep_for(kMillisecond));
     }
-    if (!program_.offline_) {
+    if (!program_.offline_ && !world_.may_be_full) {
         world_.note_failure(
             fmt::format("{}: {} is not durable after 4 s", tested_.name, end.value()));
     }
@@ -418,7 +424,7 @@ Task<> StorageProgram::boot_and_watch() {
         static_cast<void>(co_await ports_[0].runtime.sleep_for(kMillisecond * 30));
         if (stopping_ || offline_) continue;
         const Status written = co_await write_checkpoints();
-        if (!written && !world_.may_fail) {
+        if (!written && !may_refuse(written.error())) {
             world_.note_failure("checkpoints were not written: " + written.error().detail);
         }
     }
@@ -427,11 +433,17 @@ Task<> StorageProgram::boot_and_watch() {
     }
     if (offline_) co_return;
     const Status stopped = co_await stop();
-    if (!stopped && !world_.may_fail) {
+    if (!stopped && !may_refuse(stopped.error())) {
         world_.note_failure("a clean stop failed: " + stopped.error().detail);
     }
     if (!stopped) offline_ = true;
     stopped_ = stopped.has_value();
+}
+
+/// Trouble of the disk that is drawn for this round.
+bool StorageProgram::may_refuse(const Error& error) const {
+    const bool full = error.code == ErrorCode::no_space || stopping_;
+    return world_.may_fail || (world_.may_be_full && full);
 }
 
 /// As a broker does it now and then: synced by every shard, then the checkpoint files.

@@ -32,6 +32,7 @@ private:
     Task<Status> close_shard(uint32_t shard);
     Task<Status> stop();
     Task<Status> write_checkpoints();
+    [[nodiscard]] bool may_refuse(const Error& error) const;
     [[nodiscard]] uint32_t owner_of(const std::string& name) const;
 
     StorageWorld& world_;

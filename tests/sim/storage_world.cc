@@ -12,6 +12,12 @@
 
 namespace ottla::sim {
 
+namespace {
+constexpr uint64_t kEnoughSpace = uint64_t{1} << 40U;
+/// What somebody leaves of the disk: nothing, less than the reserve, or room for a while.
+constexpr uint64_t kMostLeft = uint64_t{600} << 10U;
+}  // namespace
+
 StorageWorld::StorageWorld(const StorageOptions& options)
     : world(WorldOptions{.seed = options.seed, .shuffle = true, .verbose = options.verbose}),
       machine(world.add_machine("machine")),
@@ -28,6 +34,8 @@ StorageWorld::StorageWorld(const StorageOptions& options)
     settings.flush_piece_bytes = size_t{8} << 10U;
     settings.sync_all_above = 6;
     settings.open_files = 8;
+    settings.disk_reserve_bytes = uint64_t{128} << 10U;
+    settings.disk_interval = std::chrono::milliseconds(20);
     settings.faults = options.bugs;
     for (uint32_t i = 0; i < options.logs; ++i) {
         std::string name = fmt::format("log-{}", i);
@@ -46,11 +54,16 @@ void StorageWorld::note_failure(const std::string& what) {
     if (failure.empty()) failure = what;
 }
 
+void StorageWorld::give_space_back() { machine.disk().set_capacity(kEnoughSpace); }
+
 void StorageWorld::start() {
     may_fail = false;
+    may_be_full = false;
+    give_space_back();
     machine.disk().faults.sync_error = 0;
     machine.disk().faults.write_error = 0;
     const auto shards = static_cast<uint32_t>(random.between(1, 3));
+    settings.shards = shards;
     process.start([this](Process& now) { return std::make_unique<StorageProgram>(*this, now); },
                   shards);
 }
@@ -67,10 +80,12 @@ bool StorageWorld::run_until_serving() {
 void StorageWorld::stop_cleanly() {
     auto* program = static_cast<StorageProgram*>(process.program());
     program->begin_stop();
-    const Duration limit = world.now() + std::chrono::seconds(60);
+    const Duration began = world.now();
+    const Duration limit = began + std::chrono::seconds(60);
     while (failure.empty() && !program->has_stopped() && !program->is_offline() &&
            world.now() < limit && world.step()) {
-        continue;
+        // A deletion whose journal entry finds no space keeps its caller until there is some.
+        if (may_be_full && world.now() > began + std::chrono::seconds(10)) give_space_back();
     }
     if (failure.empty() && !program->has_stopped() && !program->is_offline()) {
         note_failure("a clean stop does not come to its end");
@@ -79,14 +94,25 @@ void StorageWorld::stop_cleanly() {
 
 namespace {
 
+/// Somebody takes what was free, or most of it.
+void shrink_disk(StorageWorld& storage) {
+    SimDisk& disk = storage.machine.disk();
+    const uint64_t used = kEnoughSpace - disk.free_space();
+    const uint64_t left = storage.random.below(kMostLeft);
+    disk.set_capacity(used + left);
+    storage.may_be_full = true;
+    storage.world.note(fmt::format("the disk has {} bytes left", left));
+}
+
 /// What goes wrong while the program works, drawn anew for each round.
 void draw_faults(StorageWorld& storage) {
     DiskFaults& faults = storage.machine.disk().faults;
-    const uint64_t which = storage.random.below(8);
+    const uint64_t which = storage.random.below(10);
     faults.slow_operation = which == 0 ? 20'000 : 0;
     faults.sync_error = which == 1 ? 20'000 : 0;
     faults.write_error = which == 2 ? 10'000 : 0;
     storage.may_fail = which == 1 || which == 2;
+    if (which == 3 || which == 4) shrink_disk(storage);
 }
 
 void run_round(StorageWorld& storage) {
@@ -99,7 +125,9 @@ void run_round(StorageWorld& storage) {
         if (!storage.run_until_serving()) return;
         draw_faults(storage);
         const uint64_t events = storage.random.between(10, 6000);
+        const bool space_returns = storage.random.below(2) == 0;
         for (uint64_t i = 0; i < events && storage.failure.empty(); ++i) {
+            if (space_returns && i == events / 2) storage.give_space_back();
             if (!world.step()) break;
         }
     }

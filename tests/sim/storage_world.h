@@ -49,6 +49,8 @@ public:
     bool run_until_serving();
     /// A clean stop, checked like any other end.
     void stop_cleanly();
+    /// From here on there is room for everything.
+    void give_space_back();
     void note_failure(const std::string& what);
 
     [[nodiscard]] ProducerId producer_of(const TestedLog& log) const { return log.producer; }
@@ -62,6 +64,7 @@ public:
     std::map<uint64_t, Buffer> sent;  ///< batches by content, to send them again
     std::string failure;
     bool may_fail = false;  ///< faults are on: the directory may go offline
+    bool may_be_full = false;  ///< the disk is small: appends are refused, nothing goes offline
     uint64_t appended = 0;
     uint64_t duplicates = 0;
     uint64_t refused = 0;

@@ -64,6 +64,8 @@ public:
     void directory_failed(const std::string&, const Error& why) override {
         failures.push_back(why);
     }
+    void directory_full(const std::string&, const Error&) override { ++disk_full; }
+    void directory_has_room(const std::string&) override { ++has_room; }
 
     Ports ports(uint32_t shard = 0) { return bench.process.ports(shard); }
 
@@ -177,6 +179,8 @@ public:
     std::unique_ptr<LogDirectory> directory;
     std::unique_ptr<LogStore> store;
     std::vector<Error> failures;
+    int disk_full = 0;
+    int has_room = 0;
 };
 
 }  // namespace ottla::storage::test

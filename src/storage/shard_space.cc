@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// ShardDirectory and free space: who looks at the disk when, and what happens when it is full.
+#include <fmt/format.h>
+
+#include "storage/log_parts.h"
+#include "storage/shard_directory.h"
+
+namespace ottla::storage {
+
+namespace {
+
+/// Between two looks at the disk, however urgent.
+constexpr Duration kLeastBetweenLooks = std::chrono::milliseconds(2);
+/// The journal takes large files only where there is room for a few.
+constexpr uint64_t kRoomyFiles = 2;
+
+}  // namespace
+
+Error ShardDirectory::full_disk() const {
+    return {ErrorCode::no_space,
+            fmt::format("{}: the disk is full: {} bytes are free, {} are kept back "
+                        "(ottla.disk.reserve.bytes)",
+                        served_.path, disk_.free_bytes(), disk_.reserve_bytes())};
+}
+
+Task<Status> ShardDirectory::take_space(uint64_t cost) {
+    DiskRoom::Answer answer = disk_.ask(cost);
+    while (answer == DiskRoom::Answer::wait && !error_ && !gate_.is_closed()) {
+        note_pressure();
+        CO_TRY_STATUS(co_await room_.wait());
+        answer = disk_.ask(cost);
+    }
+    if (error_) co_return std::unexpected(*error_);
+    if (answer == DiskRoom::Answer::full) {
+        disk_refused(full_disk());
+        co_return std::unexpected(full_disk());
+    }
+    if (answer == DiskRoom::Answer::wait) co_return fail(ErrorCode::cancelled, "the end comes");
+    took(cost);
+    co_return Status();
+}
+
+Task<Status> ShardDirectory::look_at_space() {
+    disk_.begin_sample();
+    CO_TRY(const uint64_t free_bytes, co_await files().free_space(served_.path));
+    disk_.end_sample(free_bytes);
+    journal_.may_grow(disk_.share() > kRoomyFiles * settings_.journal_file_bytes);
+    if (!disk_.is_full() && std::exchange(told_full_, false) && observer_ != nullptr) {
+        observer_->directory_has_room(served_.path);
+    }
+    co_return Status();
+}
+
+/// Idle shards ask nothing; busy ones once an interval, more often when they promise much.
+Task<> ShardDirectory::space_worker() {
+    const Gate::Pass pass = gate_.enter();
+    while (pass && !error_ && !gate_.is_closed()) {
+        if (!disk_.wants_sample()) {
+            const Status woken = co_await space_used_.wait();
+            if (!woken) co_return;
+            continue;
+        }
+        // Should it fail, what was seen last is all there is; the writes will show.
+        static_cast<void>(co_await look_at_space());
+        retry_stalled();
+        room_.notify_all();
+        static_cast<void>(co_await runtime().sleep_for(kLeastBetweenLooks));
+        if (disk_.is_sample_urgent() || error_ || gate_.is_closed()) continue;
+        auto sleep = runtime().sleep_for(settings_.disk_interval);
+        auto urgent = space_urgent_.wait();
+        co_await when_any(sleep, urgent);
+    }
+}
+
+void ShardDirectory::disk_refused(const Error& why) {
+    disk_.refused_by_disk();
+    space_used_.notify_all();
+    if (std::exchange(told_full_, true) || observer_ == nullptr) return;
+    observer_->directory_full(served_.path, why);
+}
+
+void ShardDirectory::stall(LogParts& log, const Error& why) {
+    if (log.deleted) return;
+    if (!std::exchange(log.stalled, true)) disk_.stalled();
+    stalled_.push_back(log.identity.instance);
+    disk_refused(why);
+}
+
+void ShardDirectory::retry_stalled() {
+    for (const uint64_t instance : std::exchange(stalled_, {})) {
+        LogParts* log = find(instance);
+        if (log != nullptr) note_work(*log);
+    }
+}
+
+/// Who waits for what is in doubt is told; it may become durable all the same, as after any error.
+void ShardDirectory::journal_stalled(const Error& why) {
+    if (!std::exchange(journal_stalled_, true)) disk_.stalled();
+    disk_refused(why);
+    for (const uint64_t instance : journal_.in_doubt()) {
+        LogParts* log = find(instance);
+        if (log == nullptr || log->observer == nullptr) continue;
+        log->observer->log_stalled(*log->self, why);
+    }
+}
+
+}  // namespace ottla::storage
