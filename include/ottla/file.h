@@ -75,9 +75,9 @@ public:
     FileOp(File& file, uint64_t where, size_t how_much, BlockRef destination, size_t offset)
         : kind(Kind::read), position(where), length(how_much), into(std::move(destination)),
           into_offset(offset), file_(file) {}
-    FileOp(File& file, uint64_t where, Chain what)
+    FileOp(File& file, uint64_t where, Chain what, bool synced = false)
         : kind(Kind::write), position(where), length(what.size()), bytes(std::move(what)),
-          file_(file) {}
+          then_sync(synced), file_(file) {}
     void start();
     /// Bytes moved: of a read, less than asked only at the end of the file; a write moves all or fails.
     Result<size_t> result() const {
@@ -91,6 +91,7 @@ public:
     BlockRef into;              ///< read: destination block ...
     size_t into_offset = 0;     ///< ... and where in it
     Chain bytes;                ///< write
+    const bool then_sync = false;  ///< write: and a sync that begins once the write completed
     size_t transferred = 0;
 
 private:
@@ -113,6 +114,11 @@ public:
     /// The pieces of `bytes`, gathered, at `position`; beyond the end the file grows.
     FileOp write(uint64_t position, Chain bytes) {
         return {*this, position, std::move(bytes)};
+    }
+    /// A write and, once it completed, a sync of the file, in one trip to the I/O thread. Fails as either
+    /// of them does (contract 5 if it was the sync); nothing tells that the write alone is done.
+    FileOp write_and_sync(uint64_t position, Chain bytes) {
+        return {*this, position, std::move(bytes), true};
     }
     /// Reserves [position, position + length) with zeros; the size grows to cover it.
     FileOp allocate(uint64_t position, uint64_t length) {

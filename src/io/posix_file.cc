@@ -61,7 +61,7 @@ void PosixFile::start(FileOp& op) {
     if (moves && direct_ && !is_aligned(op)) {
         op.set_error({ErrorCode::invalid_argument, path_ + ": direct I/O that is not aligned"});
         op.complete_inline();
-    } else if (moves && op.length == 0) {
+    } else if (moves && op.length == 0 && !op.then_sync) {
         op.complete_inline();
     } else {
         start_job(queues_.lane, home_, op, *this);
@@ -73,18 +73,24 @@ void PosixFile::cancel(Op& op) noexcept { cancel_job<FileOp, PosixFile>(queues_.
 Status PosixFile::perform(FileOp& op) {
     switch (op.kind) {
         case FileOp::Kind::read: return read(op);
-        case FileOp::Kind::write: return write(op);
+        case FileOp::Kind::write: {
+            Status written = write(op);
+            return written && op.then_sync ? sync() : written;
+        }
         case FileOp::Kind::allocate: return allocate(op.position, op.length);
         case FileOp::Kind::truncate:
             while (::ftruncate(descriptor_, to_off(op.length)) != 0) {
                 if (errno != EINTR) return failure("truncate", errno);
             }
             return {};
-        case FileOp::Kind::sync:
-            if (::fdatasync(descriptor_) != 0) return failure("sync", errno);  // Never tried again.
-            return {};
+        case FileOp::Kind::sync: return sync();
     }
     return failure("unknown operation on", EINVAL);
+}
+
+Status PosixFile::sync() const {
+    if (::fdatasync(descriptor_) != 0) return failure("sync", errno);  // Never tried again.
+    return {};
 }
 
 Status PosixFile::read(FileOp& op) const {

@@ -71,6 +71,7 @@ public:
 private:
     Status read(FileOp& op) const;
     Status write(FileOp& op) const;
+    [[nodiscard]] Status sync() const;
     Status allocate(uint64_t position, uint64_t length) const;
     Status write_zeros(uint64_t position, uint64_t length) const;
     [[nodiscard]] bool is_aligned(const FileOp& op) const;

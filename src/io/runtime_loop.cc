@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "io/runtime_loop.h"
 
+#include <sys/eventfd.h>
+
 #include <bit>
-#include <boost/asio/post.hpp>
 
 namespace ottla::io {
 
@@ -32,10 +33,33 @@ uint64_t spread(uint64_t& seed) {
 
 RuntimeLoop::RuntimeLoop(ShardIndex shard, const Shards& shards, Clock::time_point origin,
                          uint64_t seed)
-    : shard_(shard), shards_(shards), origin_(origin), stay_(context_.get_executor()) {
+    : shard_(shard), shards_(shards), origin_(origin), stay_(context_.get_executor()),
+      bell_(context_) {
     seed += uint64_t{shard.value()} * 0xd1342543de82ef95U;
     for (uint64_t& word : random_state_) word = spread(seed);
     read_clock();
+    const int bell = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    CHECK(bell >= 0, "a process has a descriptor for each of its shards");
+    asio_error error;
+    bell_.assign(bell, error);
+    CHECK(!error, "epoll takes a fresh descriptor");
+    expect_wake();
+}
+
+/// Reading at once finds nothing and leaves the descriptor armed: no system call to arm it.
+struct RuntimeLoop::Woken {
+    using allocator_type = HandlerAllocator<std::byte>;
+    [[nodiscard]] allocator_type get_allocator() const noexcept {
+        return allocator_type(self->bell_memory_);
+    }
+    void operator()(const asio_error& error, size_t) const {
+        if (!error) self->expect_wake();
+    }
+    RuntimeLoop* self;
+};
+
+void RuntimeLoop::expect_wake() {
+    bell_.async_read_some(asio::buffer(&rings_, sizeof(rings_)), Woken{this});
 }
 
 RuntimeLoop::~RuntimeLoop() = default;
@@ -91,7 +115,7 @@ void RuntimeLoop::submit(ShardIndex target, Message& message) {
 }
 
 void RuntimeLoop::deliver(Message& message) {
-    if (mailbox_.push(message)) asio::post(context_, [] {});
+    if (mailbox_.push(message)) (void)::eventfd_write(bell_.native_handle(), 1);
 }
 
 void RuntimeLoop::step(Duration at_most) {

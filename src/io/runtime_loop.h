@@ -54,7 +54,9 @@ public:
 private:
     void run_turn();
     void run_batch();
+    struct Woken;
     void wait(Duration at_most);
+    void expect_wake();
     void read_clock();
     [[nodiscard]] bool has_work() { return !ready_[filling_].empty() || !own_messages_.empty(); }
 
@@ -63,8 +65,13 @@ private:
     const Clock::time_point origin_;
     Instant now_{};
     std::array<uint64_t, 4> random_state_{};
+    HandlerMemory bell_memory_;
     asio::io_context context_{1};
     asio::executor_work_guard<asio::io_context::executor_type> stay_;
+    /// Rung by whoever finds us asleep. (A post to the context would ring while it holds the context's lock,
+    /// and we would wake only to sleep again on that lock.)
+    asio::posix::basic_stream_descriptor<asio::io_context::executor_type> bell_;
+    uint64_t rings_ = 0;
     Mailbox mailbox_;
     LinkList<Message> own_messages_;
     TimerWheel wheel_;

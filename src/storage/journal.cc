@@ -293,6 +293,11 @@ Task<Status> Journal::write_group(JournalGroup& group) {
     CO_TRY(File * file, co_await files_.file_for(group.file_sequence, group.sequence,
                                                  group.file_position + bytes));
     Chain blocks(Buffer{group.chunk->block, group.begin, bytes});
+    if (!listener_.acts_when_written(group)) {
+        CO_TRY([[maybe_unused]] size_t written,
+               co_await file->write_and_sync(group.file_position, std::move(blocks)));
+        co_return Status();
+    }
     CO_TRY([[maybe_unused]] size_t written,
            co_await file->write(group.file_position, std::move(blocks)));
     if (!error_) listener_.group_written(group);

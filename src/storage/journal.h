@@ -34,6 +34,8 @@ namespace ottla::storage {
 /// What the journal tells the logs of its directory.
 class JournalListener {
 public:
+    /// Does anybody act on `group` being written but not synced? If not, both are one trip.
+    [[nodiscard]] virtual bool acts_when_written(const JournalGroup& group) const = 0;
     virtual void group_written(const JournalGroup& group) = 0;
     virtual void group_durable(const JournalGroup& group) = 0;
     /// The chunk's memory goes: `instance` forgets what it has in it.

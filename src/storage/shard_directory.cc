@@ -147,6 +147,13 @@ Task<> ShardDirectory::wait_for_room() {
 
 // The journal's news.
 
+bool ShardDirectory::acts_when_written(const JournalGroup& group) const {
+    return std::ranges::any_of(group.marks, [this](const GroupMark& mark) {
+        const LogParts* log = find(mark.instance);
+        return log != nullptr && log->config.durability == Durability::relaxed;
+    });
+}
+
 void ShardDirectory::group_written(const JournalGroup& group) {
     for (const GroupMark& mark : group.marks) {
         LogParts* log = find(mark.instance);

@@ -92,6 +92,7 @@ public:
     [[nodiscard]] Gate& gate() { return gate_; }
     [[nodiscard]] LogCleaner& cleaner() { return cleaner_; }
 
+    [[nodiscard]] bool acts_when_written(const JournalGroup& group) const override;
     void group_written(const JournalGroup& group) override;
     void group_durable(const JournalGroup& group) override;
     void chunk_evicted(uint64_t instance, const Chunk& chunk) override;

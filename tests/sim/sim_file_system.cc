@@ -133,22 +133,33 @@ void SimFileSystem::complete_file(uint64_t id) {
     if (at == file_calls_.end() || at->second.op.empty()) return;
     auto call = file_calls_.extract(at);
     auto& op = static_cast<FileOp&>(call.mapped().op.pop_front());
+    const FileOp::Kind kind = call.mapped().kind;
     const Status done = perform(call.mapped(), op);
     if (!done) op.set_error(done.error());
-    trace(static_cast<uint64_t>(op.kind), call.mapped().node->id, op.position,
+    trace(static_cast<uint64_t>(kind), call.mapped().node->id, op.position,
           op.transferred + (done ? 0 : 1));
     if (runtime_.world().verbose()) {
         runtime_.world().note(fmt::format(
-            "p{} {} {} at {} length {}{}", lock_holder_, kFileWords[static_cast<size_t>(op.kind)],
+            "p{} {} {} at {} length {}{}", lock_holder_, kFileWords[static_cast<size_t>(kind)],
             call.mapped().node->path, op.position, op.length, done ? "" : " FAILED"));
+    }
+    if (done && op.then_sync && kind == FileOp::Kind::write) {
+        // Another event: power may go between the two.
+        call.mapped().kind = FileOp::Kind::sync;
+        call.mapped().began_at_version = disk_.version();
+        call.mapped().op.push_back(op);
+        file_calls_.insert(std::move(call));
+        runtime_.world().schedule_in(duration_of(0, true), EventKind::disk,
+                                     [this, id] { complete_file(id); });
+        return;
     }
     runtime_.ready(op);
 }
 
 Status SimFileSystem::perform(FileCall& call, FileOp& op) {
     SimDisk& disk = disk_;
-    const auto planned = disk.planned_failure(true, op.kind, {}, call.node->path);
-    switch (op.kind) {
+    const auto planned = disk.planned_failure(true, call.kind, {}, call.node->path);
+    switch (call.kind) {
         case FileOp::Kind::read: {
             if (planned || disk.random().chance(disk.faults.read_error)) {
                 return fail(planned.value_or(ErrorCode::io_error), "read " + call.node->path);
