@@ -18,13 +18,16 @@ constexpr Duration kRetry = std::chrono::milliseconds(1);
 
 int64_t monotonic_ns() { return std::chrono::steady_clock::now().time_since_epoch().count(); }
 
-Task<Status> write_one(client::Connection& connection, const Load& load, Instant deadline) {
+Task<Status> write_one(client::Connection& connection,
+                       const Load& load,
+                       WallTime now,
+                       Instant deadline) {
     protocol::ProduceRequest request;
     request.acks = -1;
     request.timeout_ms = 30'000;
     auto& topic = request.topic_data.emplace_back();
     topic.name = load.topic;
-    topic.partition_data.push_back({.index = 0, .records = make_batch(1, 100)});
+    topic.partition_data.push_back({.index = 0, .records = make_batch(1, 100, now)});
     CO_TRY(const auto answer, co_await connection.call_version<protocol::ProduceRequest>(
                                   std::move(request), 9, deadline));
     const auto code = static_cast<ErrorCode>(answer.responses[0].partition_responses[0].error_code);
@@ -32,7 +35,10 @@ Task<Status> write_one(client::Connection& connection, const Load& load, Instant
     co_return Status{};
 }
 
-Task<Status> read_one(client::Connection& connection, const Load& load, Instant deadline) {
+Task<Status> read_one(client::Connection& connection,
+                      const Load& load,
+                      WallTime,
+                      Instant deadline) {
     protocol::FetchRequest request;
     request.max_wait_ms = 100;
     request.min_bytes = 1;
@@ -52,11 +58,11 @@ Task<Status> read_one(client::Connection& connection, const Load& load, Instant 
     co_return Status{};
 }
 
-Task<Status> create(client::Connection& connection, const Load& load, Instant deadline) {
+Task<Status> create(client::Connection& connection, const Load& load, WallTime, Instant deadline) {
     return create_topic(connection, load, deadline);
 }
 
-using Step = Task<Status> (*)(client::Connection&, const Load&, Instant);
+using Step = Task<Status> (*)(client::Connection&, const Load&, WallTime, Instant);
 
 /// Tries until it is done: the monotonic clock then, or 0 when patience ended.
 Task<int64_t> insist(
@@ -65,7 +71,7 @@ Task<int64_t> insist(
     while (runtime.now() < until) {
         auto connection = co_await client.any(until);
         if (connection) {
-            const Status done = co_await step(**connection, load, until);
+            const Status done = co_await step(**connection, load, runtime.wall_time(), until);
             if (done) co_return monotonic_ns();
         }
         co_await runtime.sleep_for(kRetry);

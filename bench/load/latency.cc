@@ -14,12 +14,12 @@ namespace {
 constexpr Duration kTick = std::chrono::milliseconds(1);
 constexpr Duration kAnswerLimit = std::chrono::seconds(60);
 
-Buffer stamped(Codecs& codecs, Instant due, int64_t record_bytes) {
+Buffer stamped(Codecs& codecs, WallTime now, Instant due, int64_t record_bytes) {
     std::string value(static_cast<size_t>(record_bytes), 'x');
     const int64_t stamp = due.since_start.count();
     std::memcpy(value.data(), &stamp, sizeof(stamp));
     BatchBuilder builder(codecs, {});
-    builder.append(WallTime{1'700'000'000'000}, std::nullopt, as_bytes(value));
+    builder.append(now, std::nullopt, as_bytes(value));
     return *builder.finish();
 }
 
@@ -85,8 +85,9 @@ Task<int> send_at_rate(Bench& bench, client::Connection& connection) {
         if (due > runtime.now()) co_await runtime.sleep_until(due);
         const Instant starts = std::min(runtime.now(), due + kTick);
         const auto partition = static_cast<int32_t>(sent % bench.load.partitions);
-        runtime.spawn(send_one(bench, connection, stamped(codecs, starts, bench.load.record_bytes),
-                               partition));
+        runtime.spawn(send_one(
+            bench, connection,
+            stamped(codecs, runtime.wall_time(), starts, bench.load.record_bytes), partition));
     }
     co_return 0;
 }

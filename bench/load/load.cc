@@ -105,12 +105,13 @@ std::string render(const Load& load, const Score& score, double elapsed, double 
     if (load.json) {
         return fmt::format(
             "{{\"mode\": \"{}\", \"seconds\": {:.3f}, \"bytes\": {}, \"records\": {}, "
-            "\"requests\": {}, \"errors\": {}, \"mb_per_s\": {:.2f}, \"records_per_s\": {:.1f}, "
+            "\"requests\": {}, \"errors\": {}, \"last_error\": {}, \"mb_per_s\": {:.2f}, "
+            "\"records_per_s\": {:.1f}, "
             "\"cpu_s\": {:.2f}, \"cpu_s_per_gb\": {:.4f}, \"cpu_us_per_record\": {:.3f}, "
             "\"p50_us\": {}, \"p99_us\": {}, \"p999_us\": {}, \"max_us\": {}}}\n",
             load.mode, elapsed, score.bytes, score.records, score.requests, score.errors,
-            megabytes / elapsed, static_cast<double>(score.records) / elapsed, cpu, per_gigabyte,
-            per_record, percentile(sorted, 0.5), percentile(sorted, 0.99),
+            score.last_error, megabytes / elapsed, static_cast<double>(score.records) / elapsed,
+            cpu, per_gigabyte, per_record, percentile(sorted, 0.5), percentile(sorted, 0.99),
             percentile(sorted, 0.999), percentile(sorted, 1));
     }
     std::string text = fmt::format(

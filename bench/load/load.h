@@ -26,7 +26,7 @@ struct Load {
     int64_t warmup = 0;  ///< seconds that are not counted
     int64_t seconds = 10;
     int64_t rate = 1000;  ///< requests a second of `latency`
-    int64_t patience = 30;
+    int64_t patience = 60;
     int16_t acks = -1;
     int64_t pid = 0;
     std::vector<std::pair<std::string, std::string>> configs;  ///< of a topic that is created
@@ -40,6 +40,7 @@ struct Score {
     int64_t records = 0;
     int64_t requests = 0;
     int64_t errors = 0;
+    int16_t last_error = 0;  ///< of a partition; -1 when the request itself failed
     std::vector<int64_t> latencies_us;
 };
 
@@ -74,6 +75,12 @@ Task<Result<std::vector<int64_t>>> ends_of(client::Connection& connection,
                                            const Load& load,
                                            Instant deadline);
 
+/// One batch to every partition: what a broker does at the first record of one is not measured.
+Task<Status> write_to_all(client::Connection& connection,
+                          const Load& load,
+                          WallTime now,
+                          Instant deadline);
+
 /// Closed loops: one request of each loop is in flight at any time.
 Task<int> produce_loop(Bench& bench, client::Connection& connection, int32_t first_partition);
 Task<int> fetch_loop(Bench& bench, client::Connection& connection, int32_t partition);
@@ -84,7 +91,8 @@ Task<int> read_tail(Bench& bench, client::Connection& connection);
 /// there before and then writes. Prints when each was done, in ns of the monotonic clock.
 Task<int> first_record(Ports ports, const Load& load);
 
-/// A batch of `count` records, each with a value of `record_bytes` that does not compress to nothing.
-Buffer make_batch(int64_t count, int64_t record_bytes);
+/// A batch of `count` records, each with a value of `record_bytes` that does not compress to nothing. The time is
+/// the present one: both brokers delete what is older than retention.ms, also while they are measured.
+Buffer make_batch(int64_t count, int64_t record_bytes, WallTime timestamp);
 
 }  // namespace ottla::bench

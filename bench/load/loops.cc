@@ -20,18 +20,21 @@ constexpr Duration kAnswerLimit = std::chrono::seconds(60);
 constexpr Duration kPauseAfterError = std::chrono::milliseconds(10);
 constexpr int32_t kFetchBytes = 1024 * 1024;
 
-bool is_good(const protocol::ProduceResponse& answer) {
-    for (const auto& topic : answer.responses) {
+constexpr int16_t kNoAnswer = -1;
+
+int16_t error_of(const Result<protocol::ProduceResponse>& answer) {
+    if (!answer) return kNoAnswer;
+    for (const auto& topic : answer->responses) {
         for (const auto& partition : topic.partition_responses) {
-            if (partition.error_code != 0) return false;
+            if (partition.error_code != 0) return partition.error_code;
         }
     }
-    return true;
+    return 0;
 }
 
 }  // namespace
 
-Buffer make_batch(int64_t count, int64_t record_bytes) {
+Buffer make_batch(int64_t count, int64_t record_bytes, WallTime timestamp) {
     Codecs codecs;
     BatchBuilder builder(codecs, {});
     std::string value(static_cast<size_t>(record_bytes), 'x');
@@ -41,7 +44,7 @@ Buffer make_batch(int64_t count, int64_t record_bytes) {
             state = state * 6364136223846793005U + 1442695040888963407U;
             c = static_cast<char>('a' + (state >> 60U));
         }
-        builder.append(WallTime{1'700'000'000'000}, std::nullopt, as_bytes(value));
+        builder.append(timestamp, std::nullopt, as_bytes(value));
     }
     return *builder.finish();
 }
@@ -82,11 +85,33 @@ Task<Result<std::vector<int64_t>>> ends_of(client::Connection& connection,
     co_return ends;
 }
 
+Task<Status> write_to_all(client::Connection& connection,
+                          const Load& load,
+                          WallTime now,
+                          Instant deadline) {
+    const Buffer batch = make_batch(1, load.record_bytes, now);
+    for (int32_t partition = 0; partition < load.partitions; ++partition) {
+        protocol::ProduceRequest request;
+        request.acks = -1;
+        request.timeout_ms = 30'000;
+        auto& topic = request.topic_data.emplace_back();
+        topic.name = load.topic;
+        topic.partition_data.push_back({.index = partition, .records = batch});
+        const auto answer = co_await connection.call_version<protocol::ProduceRequest>(
+            std::move(request), kProduceVersion, deadline);
+        const int16_t error = error_of(answer);
+        if (error != 0) {
+            co_return fail(static_cast<ErrorCode>(error), "the first record was not taken");
+        }
+    }
+    co_return Status{};
+}
+
 Task<int> produce_loop(Bench& bench, client::Connection& connection, int32_t first_partition) {
     Runtime& runtime = bench.ports.runtime;
     const Load& load = bench.load;
     const int64_t each = std::max<int64_t>(1, load.batch_bytes / load.record_bytes);
-    const Buffer batch = make_batch(each, load.record_bytes);
+    const Buffer batch = make_batch(each, load.record_bytes, runtime.wall_time());
     int32_t partition = first_partition % load.partitions;
     while (bench.goes_on(connection)) {
         protocol::ProduceRequest request;
@@ -102,12 +127,14 @@ Task<int> produce_loop(Bench& bench, client::Connection& connection, int32_t fir
         const auto answer = co_await connection.call_version<protocol::ProduceRequest>(
             std::move(request), kProduceVersion, began + kAnswerLimit);
         bench.count(began);
-        if (answer && is_good(*answer)) {
+        const int16_t error = error_of(answer);
+        if (error == 0) {
             bench.score.bytes += static_cast<int64_t>(batch.size()) * load.request_partitions;
             bench.score.records += each * load.request_partitions;
             continue;
         }
         bench.score.errors += 1;
+        bench.score.last_error = error;
         co_await runtime.sleep_for(kPauseAfterError);
     }
     co_return 0;
@@ -131,9 +158,12 @@ Task<int> fetch_loop(Bench& bench, client::Connection& connection, int32_t parti
         const auto answer = co_await connection.call_version<protocol::FetchRequest>(
             std::move(request), kFetchVersion, began + kAnswerLimit);
         bench.count(began);
-        if (!answer || answer->responses.empty() ||
-            answer->responses[0].partitions[0].error_code != 0) {
+        const bool has_answer = answer && !answer->responses.empty();
+        const int16_t error =
+            has_answer ? answer->responses[0].partitions[0].error_code : kNoAnswer;
+        if (error != 0) {
             bench.score.errors += 1;
+            bench.score.last_error = error;
             co_await runtime.sleep_for(kPauseAfterError);
             continue;
         }

@@ -21,10 +21,12 @@ Task<Status> open_connections(Ports ports, const Load& load, int64_t count, Conn
     CO_TRY_STATUS(co_await create_topic(*into[0], load, patience));
     while (true) {
         const auto ends = co_await ends_of(*into[0], load, patience);
-        if (ends) co_return Status{};
+        if (ends) break;
         if (ports.runtime.now() > patience) co_return std::unexpected(ends.error());
         co_await ports.runtime.sleep_for(std::chrono::milliseconds(20));
     }
+    if (load.mode == "fetch") co_return Status{};
+    co_return co_await write_to_all(*into[0], load, ports.runtime.wall_time(), patience);
 }
 
 std::vector<Task<int>> tasks_of(Bench& bench, const Connections& connections) {

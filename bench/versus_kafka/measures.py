@@ -24,11 +24,13 @@ class Bench:
         self.programs = programs
         self.parent = parent
         self.touch_gib = touch_gib
-        self.seconds = 2 if quick else 5
+        self.seconds = 2 if quick else 4
         self.warmup = 1 if quick else 2
-        self.idle = 3 if quick else 10
+        self.topic_warmup = 2 if quick else 20
+        self.idle = 3 if quick else 6
         self.steady = {}
         self.topics = 0
+        self.client = None  # the load that was started last
 
     def broker(self, system):
         if system not in self.steady:
@@ -51,8 +53,9 @@ class Bench:
         words = [self.programs["load"], mode, topic, "--bootstrap-server", broker.address, "--output", "json", *options]
         if broker.process is not None:
             words += ["--pid", broker.pid]
-        return subprocess.Popen(list(map(str, words)), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                stderr=subprocess.PIPE, text=True)
+        self.client = subprocess.Popen(list(map(str, words)), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                       stderr=subprocess.PIPE, text=True)
+        return self.client
 
     def figures(self, process):
         try:
@@ -61,9 +64,9 @@ class Bench:
             process.kill()
             process.communicate()
             raise Failed(f"ottla_load did not end in {LIMIT_SECONDS} s") from late
-        if process.returncode != 0 or not out.startswith("{"):
+        if process.returncode != 0 or not (out.startswith("{") or process.args[1] == "topic"):
             raise Failed(f"ottla_load ended with {process.returncode}: {problem.strip()} {out.strip()}")
-        return json.loads(out)
+        return json.loads(out or "{}")
 
     def fresh_topic(self):
         self.topics += 1
@@ -79,11 +82,18 @@ class Bench:
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, check=False)
 
     def close(self):
+        if self.client is not None:
+            self.client.kill()
         for broker in self.steady.values():
             broker.remove()
 
 
 def closed_loop(bench, broker, mode, topic, *options):
+    bench.load(broker, "topic", topic, *options)
+    if mode != "fetch":
+        # A new topic is slow at first in Kafka: with 500 partitions 1,000 records/s in the first 5 s and 74,000 after
+        # 15 (why was not found out). Steady state is what is compared, so both get this, unmeasured.
+        bench.load(broker, mode, topic, "--seconds", bench.topic_warmup, *options)
     bench.settle()
     return bench.load(broker, mode, topic, "--warmup", bench.warmup, "--seconds", bench.seconds, *options)
 
