@@ -23,11 +23,15 @@ target_compile_options(ottla_flags INTERFACE
     -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wnon-virtual-dtor
     -Wold-style-cast -Wno-missing-field-initializers -Wno-c99-designator
     -ffile-prefix-map=${CMAKE_SOURCE_DIR}=.)
+option(OTTLA_INLINE_LESS "Inlines only what is tiny: builds that are compiled more than they run" OFF)
+if(OTTLA_INLINE_LESS AND CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+    target_compile_options(ottla_flags INTERFACE "SHELL:-mllvm -inline-threshold=20")
+endif()
 if(OTTLA_WERROR)
     target_compile_options(ottla_flags INTERFACE -Werror)
 endif()
 if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
-    target_compile_options(ottla_flags INTERFACE "SHELL:-Xclang -fno-pch-timestamp")
+    target_compile_options(ottla_flags INTERFACE "SHELL:-Xclang -fno-pch-timestamp" -fpch-instantiate-templates)
 endif()
 if(OTTLA_SANITIZE STREQUAL "address")
     target_compile_options(ottla_flags INTERFACE

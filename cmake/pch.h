@@ -29,3 +29,13 @@
 #include <utility>
 #include <variant>
 #include <vector>
+
+// The contracts: who changes one of them rebuilds nearly everything anyway. Every file still includes what it uses.
+#include "ottla/buffer.h"
+#include "ottla/check.h"
+#include "ottla/op.h"
+#include "ottla/ports.h"
+#include "ottla/result.h"
+#include "ottla/sync.h"
+#include "ottla/task.h"
+#include "ottla/types.h"
