@@ -19,7 +19,7 @@ constexpr std::string_view kUsage =
     " [--partitions N] [--request-partitions N] [--batch-bytes N] [--record-bytes N] "
     "[--connections N]"
     " [--in-flight N] [--rate N] [--warmup N] [--seconds N] [--patience N] [--acks -1|0|1]"
-    " [--config KEY=VALUE]... [--pid PID] [--output table|json]";
+    " [--idempotent] [--config KEY=VALUE]... [--pid PID] [--output table|json]";
 
 int64_t percentile(const std::vector<int64_t>& sorted, double p) {
     if (sorted.empty()) return 0;
@@ -75,6 +75,7 @@ Result<Load> read_arguments(app::Arguments& arguments) {
     TRY_STATUS(take("--patience", 1, load.patience));
     TRY_STATUS(take("--acks", -1, load.acks));
     TRY_STATUS(take("--pid", 1, load.pid));
+    load.idempotent = arguments.flag("--idempotent");
     TRY_STATUS(read_configs(arguments, load));
     TRY_STATUS(arguments.finish());
     return load;

@@ -28,6 +28,7 @@ struct Load {
     int64_t rate = 1000;  ///< requests a second of `latency`
     int64_t patience = 60;
     int16_t acks = -1;
+    bool idempotent = false;  ///< each loop of `produce` is a producer with sequences
     int64_t pid = 0;
     std::vector<std::pair<std::string, std::string>> configs;  ///< of a topic that is created
     bool json = false;

@@ -4,6 +4,7 @@
 
 #include "app/cli.h"
 #include "load/load.h"
+#include "load/sequences.h"
 #include "protocol/create_topics.h"
 #include "protocol/fetch.h"
 #include "protocol/list_offsets.h"
@@ -113,6 +114,15 @@ Task<int> produce_loop(Bench& bench, client::Connection& connection, int32_t fir
     const int64_t each = std::max<int64_t>(1, load.batch_bytes / load.record_bytes);
     const Buffer batch = make_batch(each, load.record_bytes, runtime.wall_time());
     int32_t partition = first_partition % load.partitions;
+    // Each producer keeps to some partitions, or every partition would know all of them.
+    int64_t stride = load.request_partitions;
+    Sequences sequences;
+    if (load.idempotent) {
+        stride *= load.connections * load.in_flight;
+        const Status opened =
+            co_await sequences.open(connection, load.partitions, runtime.now() + kAnswerLimit);
+        if (!opened) co_return app::complain(opened.error());
+    }
     while (bench.goes_on(connection)) {
         protocol::ProduceRequest request;
         request.acks = load.acks;
@@ -120,8 +130,9 @@ Task<int> produce_loop(Bench& bench, client::Connection& connection, int32_t fir
         auto& topic = request.topic_data.emplace_back();
         topic.name = load.topic;
         for (int32_t i = 0; i < load.request_partitions; ++i) {
-            topic.partition_data.push_back({.index = partition, .records = batch});
-            partition = (partition + 1) % load.partitions;
+            const int32_t index = (partition + i) % load.partitions;
+            topic.partition_data.push_back(
+                {.index = index, .records = sequences.stamped(batch, index)});
         }
         const Instant began = runtime.now();
         const auto answer = co_await connection.call_version<protocol::ProduceRequest>(
@@ -129,13 +140,21 @@ Task<int> produce_loop(Bench& bench, client::Connection& connection, int32_t fir
         bench.count(began);
         const int16_t error = error_of(answer);
         if (error == 0) {
+            for (int32_t i = 0; i < load.request_partitions; ++i) {
+                sequences.acknowledged((partition + i) % load.partitions,
+                                       static_cast<int32_t>(each));
+            }
             bench.score.bytes += static_cast<int64_t>(batch.size()) * load.request_partitions;
             bench.score.records += each * load.request_partitions;
-            continue;
+        } else {
+            bench.score.errors += 1;
+            bench.score.last_error = error;
+            co_await runtime.sleep_for(kPauseAfterError);
         }
-        bench.score.errors += 1;
-        bench.score.last_error = error;
-        co_await runtime.sleep_for(kPauseAfterError);
+        // An idempotent loop stays until its batch is stored.
+        if (error == 0 || !load.idempotent) {
+            partition = static_cast<int32_t>((partition + stride) % load.partitions);
+        }
     }
     co_return 0;
 }
