@@ -140,6 +140,11 @@ struct DirectoryEntry {
     auto operator<=>(const DirectoryEntry&) const = default;
 };
 
+struct DiskSpace {
+    uint64_t free = 0;  ///< bytes that an ordinary writer can still use
+    uint64_t size = 0;  ///< bytes there are in all
+};
+
 /// An exclusive hold on a lock file, as Java's FileChannel.lock takes it (fcntl F_SETLK); ends with it.
 class FileLock {
 public:
@@ -159,7 +164,7 @@ public:
         unlink,
         sync_directory,
         sync_all,
-        free_space,
+        space,
         lock,
     };
     FileSystemOp(FileSystem& files, Kind what, std::string where)
@@ -174,7 +179,7 @@ public:
     std::unique_ptr<File> file;           ///< out, open
     FileStatus file_status;               ///< out, status
     std::vector<DirectoryEntry> entries;  ///< out, list: sorted by name
-    uint64_t bytes = 0;                   ///< out, free_space
+    DiskSpace space;                      ///< out, space
     std::unique_ptr<FileLock> file_lock;  ///< out, lock
 
 private:
@@ -201,8 +206,8 @@ public:
     Task<Status> sync_directory(std::string path);
     /// Everything on the file system that holds `path` (syncfs).
     Task<Status> sync_all(std::string path);
-    /// Bytes an ordinary writer can still use.
-    Task<Result<uint64_t>> free_space(std::string path);
+    /// Of the file system that holds `path`.
+    Task<Result<DiskSpace>> space(std::string path);
     /// Creates the file if absent; `locked` when another process holds it.
     Task<Result<std::unique_ptr<FileLock>>> lock(std::string path);
 };

@@ -58,10 +58,10 @@ Task<Status> FileSystem::sync_all(std::string path) {
     co_return co_await op;
 }
 
-Task<Result<uint64_t>> FileSystem::free_space(std::string path) {
-    FileSystemOp op(*this, Kind::free_space, std::move(path));
+Task<Result<DiskSpace>> FileSystem::space(std::string path) {
+    FileSystemOp op(*this, Kind::space, std::move(path));
     CO_TRY_STATUS(co_await op);
-    co_return op.bytes;
+    co_return op.space;
 }
 
 Task<Result<std::unique_ptr<FileLock>>> FileSystem::lock(std::string path) {

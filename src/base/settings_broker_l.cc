@@ -92,10 +92,11 @@ constexpr Setting kRows[] = {
     {"offsets.topic.num.partitions", int32, "50", "1..", kStatic, {}},
     {"offsets.topic.replication.factor", int16, "3", "1..", kStatic, {}},
     {"offsets.topic.segment.bytes", int32, "104857600", "1..", kStatic, {}},
-    {"ottla.disk.reserve.bytes", int64, "268435456", "0..", kStatic,
+    {"ottla.disk.reserve.bytes", int64, "-1", "-1..", kStatic,
      "Free bytes of each disk that records leave alone. When no more are free, writes are refused "
      "with KAFKA_STORAGE_ERROR, everything else goes on, and they resume by themselves when space "
-     "is back. Allow 16 MiB for each shard and directory."},
+     "is back. Allow 16 MiB for each shard and directory. -1: an eighth of the disk, at most "
+     "268435456."},
     {"ottla.durability", string, "power", "power|relaxed", kStatic,
      "power: acknowledged means synced. relaxed: acknowledged means written."},
     {"ottla.memory.bytes", int64, "0", "0..", kStatic,

@@ -98,8 +98,9 @@ Status sync_file_system(const std::string& path) {
 
 Status space_of(FileSystemOp& op) {
     struct statvfs about {};
-    if (::statvfs(op.path.c_str(), &about) != 0) return failure("free space of", op.path);
-    op.bytes = uint64_t{about.f_bavail} * about.f_frsize;
+    if (::statvfs(op.path.c_str(), &about) != 0) return failure("space of", op.path);
+    op.space.free = uint64_t{about.f_bavail} * about.f_frsize;
+    op.space.size = uint64_t{about.f_blocks} * about.f_frsize;
     return {};
 }
 
@@ -148,7 +149,7 @@ Status PosixFileSystem::perform(FileSystemOp& op) {
             return ::unlink(path) == 0 ? Status() : failure("unlink", op.path);
         case FileSystemOp::Kind::sync_directory: return sync_names(op.path);
         case FileSystemOp::Kind::sync_all: return sync_file_system(op.path);
-        case FileSystemOp::Kind::free_space: return space_of(op);
+        case FileSystemOp::Kind::space: return space_of(op);
         case FileSystemOp::Kind::lock: return lock(op);
     }
     errno = EINVAL;

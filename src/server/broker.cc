@@ -95,8 +95,8 @@ storage::StorageSettings storage_of(const broker::NodeFacts& facts) {
     storage.retention_check_interval =
         std::chrono::milliseconds(facts.settings.number("log.retention.check.interval.ms"));
     storage.shards = facts.shard_count;
-    storage.disk_reserve_bytes =
-        static_cast<uint64_t>(facts.settings.number("ottla.disk.reserve.bytes"));
+    const int64_t reserve = facts.settings.number("ottla.disk.reserve.bytes");
+    if (reserve >= 0) storage.disk_reserve_bytes = static_cast<uint64_t>(reserve);
     const int64_t memory = facts.settings.number("ottla.memory.bytes");
     if (memory > 0) {
         // A quarter of the budget is hot tail, shared by the shards; never less than two chunks.

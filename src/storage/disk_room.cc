@@ -23,8 +23,9 @@ uint64_t disk_cost(size_t bytes) {
     return (uint64_t{bytes} + kBlock - 1) / kBlock * kBlock + bytes / kIndexPart;
 }
 
-DiskRoom::DiskRoom(uint64_t reserve_bytes, uint64_t sharing)
-    : reserve_(reserve_bytes), sharing_(std::max<uint64_t>(sharing, 1)) {}
+DiskRoom::DiskRoom(std::optional<uint64_t> reserve_bytes, uint64_t sharing)
+    : by_size_(!reserve_bytes),
+      reserve_(reserve_bytes.value_or(kMostReserve)), sharing_(std::max<uint64_t>(sharing, 1)) {}
 
 DiskRoom::Answer DiskRoom::ask(uint64_t cost) {
     if (!full_) {
@@ -56,7 +57,8 @@ void DiskRoom::begin_sample() {
     begun_settled_ = settled_;
 }
 
-void DiskRoom::end_sample(uint64_t free_bytes) {
+void DiskRoom::end_sample(uint64_t free_bytes, uint64_t size) {
+    if (by_size_) reserve_ = std::min(kMostReserve, size / 8);
     free_ = free_bytes;
     sample_taken_ = begun_taken_;
     sample_settled_ = begun_settled_;

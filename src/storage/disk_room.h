@@ -20,6 +20,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "ottla/types.h"
 
@@ -29,11 +30,13 @@ namespace ottla::storage {
 [[nodiscard]] uint64_t disk_cost(size_t bytes);
 /// What a new log takes: its directory and the small files in it.
 inline constexpr uint64_t kDiskCostOfLog = 12ULL * 1024;
+inline constexpr uint64_t kMostReserve = 256ULL * 1024 * 1024;
 
 class DiskRoom {
 public:
-    /// `sharing`: how many shards write to the disk, this one included.
-    DiskRoom(uint64_t reserve_bytes, uint64_t sharing);
+    /// No reserve named: an eighth of the disk, at most kMostReserve. `sharing`: how many shards
+    /// write to the disk, this one included.
+    DiskRoom(std::optional<uint64_t> reserve_bytes, uint64_t sharing);
 
     enum class Answer : uint8_t {
         admitted,  ///< call `took`
@@ -46,9 +49,9 @@ public:
     /// What was taken is in its file, or will never be.
     void settled(uint64_t cost);
 
-    /// A look at the disk begins, and has seen `free_bytes`.
+    /// A look at the disk begins, and has seen `free_bytes` of `size`.
     void begin_sample();
-    void end_sample(uint64_t free_bytes);
+    void end_sample(uint64_t free_bytes, uint64_t size);
     /// Something was promised since the last one, or waits for the next.
     [[nodiscard]] bool wants_sample() const { return waiting_ || full_ || taken_ != sample_taken_; }
     /// ... and it should not wait its usual time.
@@ -71,7 +74,8 @@ public:
     [[nodiscard]] uint64_t unsettled() const { return taken_ - settled_; }
 
 private:
-    const uint64_t reserve_;
+    const bool by_size_;
+    uint64_t reserve_;
     const uint64_t sharing_;
     uint64_t free_ = 0;
     uint64_t share_ = 0;

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <optional>
 
 #include "ottla/test_faults.h"
 #include "ottla/types.h"
@@ -73,7 +74,7 @@ struct StorageSettings {
     size_t cleaner_io_bytes = 512UZ * 1024;
     uint64_t cleaner_bytes_per_second = std::numeric_limits<uint64_t>::max();
     /// Appends leave this much of the disk free (disk_room.h).
-    uint64_t disk_reserve_bytes = 256ULL * 1024 * 1024;
+    std::optional<uint64_t> disk_reserve_bytes;
     /// How often free space is looked at while appends come, and a full disk is tried again.
     Duration disk_interval = std::chrono::milliseconds(500);
     /// Of this process; they write to the same disks.

@@ -42,8 +42,8 @@ Task<Status> ShardDirectory::take_space(uint64_t cost) {
 
 Task<Status> ShardDirectory::look_at_space() {
     disk_.begin_sample();
-    CO_TRY(const uint64_t free_bytes, co_await files().free_space(served_.path));
-    disk_.end_sample(free_bytes);
+    CO_TRY(const DiskSpace space, co_await files().space(served_.path));
+    disk_.end_sample(space.free, space.size);
     journal_.may_grow(disk_.share() > kRoomyFiles * settings_.journal_file_bytes);
     if (!disk_.is_full() && std::exchange(told_full_, false) && observer_ != nullptr) {
         observer_->directory_has_room(served_.path);

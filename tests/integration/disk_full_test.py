@@ -12,8 +12,9 @@ from wire import Wire, batch
 
 KAFKA_STORAGE_ERROR = 56
 MEBIBYTE = 1 << 20
-SIZE, RESERVE = 96 * MEBIBYTE, 12 * MEBIBYTE
-SETTINGS = [f"ottla.disk.reserve.bytes={RESERVE}", "ottla.shards=2"]
+SIZE = 96 * MEBIBYTE
+RESERVE = SIZE // 8  # what a disk of this size keeps unless the setting says otherwise
+SETTINGS = ["ottla.shards=2"]
 
 
 @contextlib.contextmanager

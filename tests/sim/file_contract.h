@@ -262,9 +262,10 @@ TYPED_TEST_P(FileContract, DirectFilesTakeWholeAlignedBlocks) {
 }
 
 TYPED_TEST_P(FileContract, ThereIsFreeSpaceAndALockIsTaken) {
-    const auto space = this->run(this->files().free_space(this->path(".")));
+    const auto space = this->run(this->files().space(this->path(".")));
     ASSERT_TRUE(space.has_value());
-    EXPECT_GT(*space, 0U);
+    EXPECT_GT(space->free, 0U);
+    EXPECT_GE(space->size, space->free);
     const auto lock = this->run(this->files().lock(this->path(".lock")));
     EXPECT_TRUE(lock.has_value());
 }

@@ -116,6 +116,7 @@ public:
     void power_cut(std::optional<Survival> survival = {});
     void set_capacity(uint64_t bytes) { capacity_pages_ = bytes / FileContent::kPage; }
     [[nodiscard]] uint64_t free_space() const;
+    [[nodiscard]] uint64_t capacity() const { return capacity_pages_ * FileContent::kPage; }
     /// Makes the directory and those above it, durable.
     void prepare_directory(const std::string& path);
     [[nodiscard]] bool exists(const std::string& path) const { return find(path) != nullptr; }

@@ -14,7 +14,7 @@ namespace {
 constexpr std::array<const char*, 5> kFileWords = {"read", "write", "allocate", "truncate", "sync"};
 constexpr std::array<const char*, 11> kNameWords = {
     "open",   "status", "list",           "make_directory", "remove_directory",
-    "rename", "unlink", "sync_directory", "sync_all",       "free_space",
+    "rename", "unlink", "sync_directory", "sync_all",       "space",
     "lock"};
 
 bool is_aligned(uint64_t value) { return value % kDirectAlignment == 0; }
@@ -242,7 +242,7 @@ Status SimFileSystem::perform(FileSystemOp& op, uint64_t began_at_version) {
         }
         case Kind::sync_directory: return disk_.sync_directory(op.path, began_at_version);
         case Kind::sync_all: disk_.sync_all(began_at_version); return {};
-        case Kind::free_space: op.bytes = disk_.free_space(); return {};
+        case Kind::space: op.space = {disk_.free_space(), disk_.capacity()}; return {};
         case Kind::lock:
             TRY_STATUS(disk_.lock(op.path, lock_holder_, runtime_.wall_time()));
             op.file_lock = std::make_unique<SimLock>(disk_, op.path, lock_holder_);

@@ -11,10 +11,11 @@ namespace {
 
 using Values = std::vector<std::string>;
 constexpr uint64_t kMiB = 1024ULL * 1024;
+constexpr uint64_t kReserve = 2 * kMiB;
 
 StorageSettings full_settings() {
     StorageSettings settings = StoreBench::small_settings();
-    settings.disk_reserve_bytes = 2 * kMiB;
+    settings.disk_reserve_bytes = kReserve;
     settings.flush_delay = std::chrono::milliseconds(20);
     settings.checkpoint_interval = std::chrono::milliseconds(300);
     return settings;
@@ -91,7 +92,7 @@ TEST_F(DiskFull, AppendsAreRefusedBeforeTheReserveIsGoneAndReadsGoOn) {
     Log& log = bench.create("t");
     EXPECT_GT(fill(log), 100);
     bench.run_for(std::chrono::seconds(3));
-    EXPECT_GT(free_bytes(), bench.settings.disk_reserve_bytes / 2);
+    EXPECT_GT(free_bytes(), kReserve / 2);
     EXPECT_EQ(log.flushed_end(), log.log_end()) << "what was acknowledged is in its segment";
     EXPECT_FALSE(log.is_offline());
     EXPECT_EQ(bench.disk_full, 1) << "said once";
@@ -109,7 +110,7 @@ TEST_F(DiskFull, ACleanStopAndAStartOfAFullDiskWork) {
     fill(*bench.find("t"));
     bench.run_for(std::chrono::seconds(1));
     expect_everything();
-    EXPECT_GT(free_bytes(), bench.settings.disk_reserve_bytes / 2);
+    EXPECT_GT(free_bytes(), kReserve / 2);
 }
 
 TEST_F(DiskFull, KillsAndPowerCutsOfAFullDiskLoseNothingAcknowledged) {
@@ -121,7 +122,7 @@ TEST_F(DiskFull, KillsAndPowerCutsOfAFullDiskLoseNothingAcknowledged) {
         bench.start();
         expect_everything();
         fill(*bench.find("t"));
-        EXPECT_GT(free_bytes(), bench.settings.disk_reserve_bytes / 4) << "round " << round;
+        EXPECT_GT(free_bytes(), kReserve / 4) << "round " << round;
     }
 }
 
@@ -292,8 +293,8 @@ TEST_F(DiskFull, AJournalInShortSpaceGoesRoundInItsSmallFiles) {
         if (path.find(".ottla-journal-") == std::string::npos) continue;
         journals += bench.bench.disk().contents(path)->size();
     }
-    EXPECT_LE(journals, bench.settings.disk_reserve_bytes / 2);
-    EXPECT_GT(free_bytes(), bench.settings.disk_reserve_bytes / 2);
+    EXPECT_LE(journals, kReserve / 2);
+    EXPECT_GT(free_bytes(), kReserve / 2);
 }
 
 TEST_F(DiskFull, AReplayThatMeetsAFullDiskSaysSoAndTheNextOneDoesIt) {

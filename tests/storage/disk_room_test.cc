@@ -13,10 +13,11 @@ namespace {
 
 using Answer = DiskRoom::Answer;
 constexpr uint64_t kMiB = 1024ULL * 1024;
+constexpr uint64_t kDisk = 4096 * kMiB;
 
 void sample(DiskRoom& room, uint64_t free_bytes) {
     room.begin_sample();
-    room.end_sample(free_bytes);
+    room.end_sample(free_bytes, kDisk);
 }
 
 /// Asks and takes.
@@ -46,13 +47,23 @@ TEST(DiskRoom, TheReserveIsNotGivenAway) {
     EXPECT_TRUE(room.is_full());
 }
 
+TEST(DiskRoom, UnlessNamedTheReserveIsAnEighthOfASmallDisk) {
+    DiskRoom small(std::nullopt, 1);
+    small.begin_sample();
+    small.end_sample(60 * kMiB, 64 * kMiB);
+    EXPECT_EQ(small.reserve_bytes(), 8 * kMiB);
+    DiskRoom large(std::nullopt, 1);
+    sample(large, 1024 * kMiB);
+    EXPECT_EQ(large.reserve_bytes(), kMostReserve);
+}
+
 TEST(DiskRoom, WhatIsUnflushedStaysOwedUntilASampleCanHaveSeenItInItsFile) {
     DiskRoom room(kMiB, 1);
     sample(room, 3 * kMiB);
     EXPECT_EQ(append(room, kMiB), Answer::admitted);
     room.begin_sample();  // The disk is asked, then the flush comes, then the answer.
     room.settled(kMiB);
-    room.end_sample(3 * kMiB);
+    room.end_sample(3 * kMiB, kDisk);
     EXPECT_EQ(append(room, kMiB), Answer::admitted);
     EXPECT_NE(room.ask(4096), Answer::admitted) << "one is in the file, one is owed";
     sample(room, 2 * kMiB);
@@ -152,7 +163,7 @@ TEST(DiskRoom, ShardsThatLookAtDifferentTimesNeverMeetAFullDisk) {
                 looking[index] = free_bytes;
                 is_looking[index] = true;
             } else if (is_looking[index]) {
-                room.end_sample(looking[index]);
+                room.end_sample(looking[index], kDisk);
                 is_looking[index] = false;
             }
         }
