@@ -150,6 +150,11 @@ Task<Result<storage::LogSlice>> Partition::read(FetchAsk ask, Offset upper) {
     co_return co_await log_.read_cold(ask.from, ask.max_bytes, upper, ask.at_least_one);
 }
 
+Offset Partition::readable_end(bool committed) const {
+    const Offset end = replicas_.high_watermark();
+    return committed ? std::min(end, log_.last_stable_offset()) : end;
+}
+
 Task<FetchAnswer> Partition::fetch(FetchAsk ask) {
     FetchAnswer answer;
     const Gate::Pass inside = gate_.enter();
@@ -166,9 +171,9 @@ Task<FetchAnswer> Partition::fetch(FetchAsk ask) {
         answer.error = ErrorCode::offset_out_of_range;
         co_return answer;
     }
-    const Offset upper = replicas_.high_watermark();
-    answer.high_watermark = upper;
-    answer.last_stable_offset = upper;
+    const Offset upper = readable_end(ask.committed);
+    answer.high_watermark = replicas_.high_watermark();
+    answer.last_stable_offset = readable_end(true);
     answer.log_start = log_.log_start();
     const bool wants_data = ask.max_bytes > 0 || ask.at_least_one;
     if (ask.from >= upper || !wants_data) co_return answer;
@@ -178,6 +183,13 @@ Task<FetchAnswer> Partition::fetch(FetchAsk ask) {
         co_return answer;
     }
     answer.records = std::move(slice->bytes);
+    if (!ask.committed || answer.records.empty()) co_return answer;
+    auto aborted = co_await log_.aborted_transactions(ask.from, slice->next);
+    if (aborted) {
+        answer.aborted = *std::move(aborted);
+    } else {
+        answer = {.error = aborted.error().code};
+    }
     co_return answer;
 }
 
@@ -193,7 +205,8 @@ Task<Result<storage::TimestampedOffset>> Partition::list_offsets(ListOffsetsAsk 
     const storage::TimestampedOffset nothing;
     switch (ask.timestamp) {
         case kLatest:
-            co_return storage::TimestampedOffset{kNoTimestamp, high_watermark(), leadership_.epoch};
+            co_return storage::TimestampedOffset{kNoTimestamp, readable_end(ask.committed),
+                                                 leadership_.epoch};
         case kEarliest:
         case kEarliestLocal: {
             const Offset start =
@@ -204,11 +217,12 @@ Task<Result<storage::TimestampedOffset>> Partition::list_offsets(ListOffsetsAsk 
         case kLatestTiered:
         case kEarliestPendingUpload:
             co_return nothing;  // A broker without tiering has nothing there.
-        default: co_return co_await find_timestamp(ask.timestamp);
+        default: co_return co_await find_timestamp(ask.timestamp, ask.committed);
     }
 }
 
-Task<Result<storage::TimestampedOffset>> Partition::find_timestamp(int64_t timestamp) {
+Task<Result<storage::TimestampedOffset>> Partition::find_timestamp(int64_t timestamp,
+                                                                   bool committed) {
     if (timestamp < kMaxTimestamp) {
         co_return fail(ErrorCode::unsupported_version,
                        fmt::format("no offset is named by timestamp {}", timestamp));
@@ -217,7 +231,9 @@ Task<Result<storage::TimestampedOffset>> Partition::find_timestamp(int64_t times
                                              : log_.offset_for_timestamp(WallTime{timestamp});
     auto found = co_await std::move(search);
     CO_TRY(std::optional<storage::TimestampedOffset> place, std::move(found));
-    if (!place || place->offset >= high_watermark()) co_return storage::TimestampedOffset{};
+    if (!place || place->offset >= readable_end(committed)) {
+        co_return storage::TimestampedOffset{};
+    }
     co_return *place;
 }
 

@@ -60,6 +60,8 @@ struct FetchAsk {
     bool at_least_one = false;
     LeaderEpoch current_leader_epoch = kNoLeaderEpoch;
     BrokerId replica = kNoBroker;
+    /// Nothing behind the last stable offset, and what was aborted below it (read_committed).
+    bool committed = false;
 };
 
 struct FetchAnswer {
@@ -67,12 +69,16 @@ struct FetchAnswer {
     Offset high_watermark = kNoOffset;
     Offset last_stable_offset = kNoOffset;
     Offset log_start = kNoOffset;
+    /// That overlap the records, by first offset; only for who asked for `committed`.
+    std::vector<storage::AbortedTransaction> aborted;
     Chain records;
 };
 
 struct ListOffsetsAsk {
     int64_t timestamp = 0;
     LeaderEpoch current_leader_epoch = kNoLeaderEpoch;
+    /// Offsets from the last stable one on do not count (read_committed).
+    bool committed = false;
 };
 
 class Partition final : public storage::LogObserver {
@@ -119,10 +125,12 @@ private:
     };
 
     [[nodiscard]] Status check_leader(LeaderEpoch asked) const;
+    /// Where a consumer's log ends: at the last stable offset if it reads `committed`.
+    [[nodiscard]] Offset readable_end(bool committed) const;
     [[nodiscard]] AppendRefusal refusal(Error error) const;
     void act(const ReplicaSet::Effects& effects);
     Task<Result<storage::LogSlice>> read(FetchAsk ask, Offset upper);
-    Task<Result<storage::TimestampedOffset>> find_timestamp(int64_t timestamp);
+    Task<Result<storage::TimestampedOffset>> find_timestamp(int64_t timestamp, bool committed);
 
     Runtime& runtime_;
     const BrokerId self_;

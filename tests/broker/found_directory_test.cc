@@ -2,7 +2,9 @@
 // Directories as somebody else left them: which are refused, and that a refused start changes
 // nothing. Covers controller/found_metadata, raft/metadata_log, broker/node.
 #include "metadata/delta.h"
+#include "protocol/list_offsets.h"
 #include "raft/snapshot.h"
+#include "records/control.h"
 #include "storage/atomic_file.h"
 #include "storage/file_names.h"
 #include "tests/broker/broker_world.h"
@@ -94,6 +96,57 @@ TEST_F(FoundDirectoryTest, ANewerLevelIsRefusedByNameAndNothingIsTouched) {
 TEST_F(FoundDirectoryTest, AnUnknownFeatureIsRefusedByNameAndNothingIsTouched) {
     append({level("tomorrow.version", 1)});
     expect_refused("tomorrow.version");
+}
+
+TEST_F(FoundDirectoryTest, TransactionsThatKafkaLeftHideFromWhoReadsCommitted) {
+    const std::string path = "/data/t-0/00000000000000000000.log";
+    const auto written = [](int64_t producer, int64_t at) {
+        Codecs codecs;
+        BatchBuilder builder(codecs, {.transactional = true,
+                                      .base_offset = Offset{at},
+                                      .leader_epoch = LeaderEpoch{0},
+                                      .producer_id = ProducerId{producer},
+                                      .producer_epoch = ProducerEpoch{0},
+                                      .base_sequence = 0});
+        builder.append(WallTime{1000}, std::nullopt, as_bytes("hidden"));
+        return *builder.finish();
+    };
+    Chain log(read(path));  // 0 and 1, then one aborted and one open transaction.
+    log.append(written(7, 2));
+    log.append(build_end_transaction_batch({.producer_id = ProducerId{7},
+                                            .producer_epoch = ProducerEpoch{0},
+                                            .timestamp = WallTime{1000},
+                                            .base_offset = Offset{3},
+                                            .leader_epoch = LeaderEpoch{0}},
+                                           {.committed = false}));
+    log.append(written(8, 4));
+    ASSERT_TRUE(on_disk(storage::replace_file(disk(), path, log.flatten())));
+    ASSERT_TRUE(on_disk(disk().unlink("/data/.kafka_cleanshutdown")));
+    ASSERT_TRUE(start());
+    auto raw = client();
+    for (const int8_t isolation : {int8_t{0}, int8_t{1}}) {
+        auto request = fetch_request(12, "t", Uuid(), {{0, 0}});
+        request.isolation_level = isolation;
+        const auto response = ask(*raw, 12, std::move(request));
+        const auto& found = response.responses.at(0).partitions.at(0);
+        EXPECT_EQ(found.error_code, 0);
+        EXPECT_EQ(found.high_watermark, 5);
+        EXPECT_EQ(found.last_stable_offset, 4);
+        EXPECT_EQ(found.records->flatten().size(),
+                  log.size() - (isolation ? written(8, 4).size() : 0));
+        ASSERT_EQ(found.aborted_transactions.has_value(), isolation == 1);
+        if (isolation == 1) {
+            ASSERT_EQ(found.aborted_transactions->size(), 1U);
+            EXPECT_EQ(found.aborted_transactions->at(0).producer_id, 7);
+            EXPECT_EQ(found.aborted_transactions->at(0).first_offset, 2);
+        }
+        protocol::ListOffsetsRequest listing;
+        listing.replica_id = -1;
+        listing.isolation_level = isolation;
+        listing.topics.push_back({"t", {{0, -1, -1}}});
+        const auto listed = ask(*raw, 5, std::move(listing));
+        EXPECT_EQ(listed.topics.at(0).partitions.at(0).offset, isolation == 1 ? 4 : 5);
+    }
 }
 
 TEST_F(FoundDirectoryTest, ADirectoryOfALaterLevelIsServedAtThatLevel) {

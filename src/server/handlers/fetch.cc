@@ -47,6 +47,8 @@ struct Plan {
     Instant deadline;
 };
 
+constexpr int8_t kReadCommitted = 1;
+
 size_t not_negative(int32_t value) { return static_cast<size_t>(std::max(value, 0)); }
 
 metadata::TopicPtr find_topic(const Context& context, const FetchRequest::FetchTopic& topic) {
@@ -72,6 +74,7 @@ Item make_item(const Context& context,
         item.ask.from = Offset{wanted.fetch_offset};
         item.ask.max_bytes = not_negative(wanted.partition_max_bytes);
         item.ask.current_leader_epoch = LeaderEpoch{wanted.current_leader_epoch};
+        item.ask.committed = request.isolation_level == kReadCommitted;
         item.ask.replica = BrokerId{context.version() >= 15 ? request.replica_state.replica_id
                                                             : request.replica_id};
     }
@@ -241,6 +244,11 @@ void fill(const Context& context, PartitionAnswer& answer, Item& item) {
     answer.last_stable_offset = item.answer.last_stable_offset.value();
     answer.log_start_offset = item.answer.log_start.value();
     answer.records = std::move(item.answer.records);
+    if (!item.ask.committed || error != ErrorCode::none) return;
+    auto& aborted = answer.aborted_transactions.emplace();  // Trap 50: else it stays null.
+    for (const storage::AbortedTransaction& one : item.answer.aborted) {
+        aborted.push_back({.producer_id = one.producer.value(), .first_offset = one.first.value()});
+    }
 }
 
 /// KIP-951: who leads instead.
@@ -274,13 +282,10 @@ FetchResponse make_response(const Context& context, const FetchRequest& request,
         answers.topic_id = topic.topic_id;
         answers.partitions.reserve(topic.partitions.size());
     }
-    const bool read_committed = request.isolation_level == 1;
     for (Item& item : plan.items) {
         PartitionAnswer& answer = response.responses[item.topic].partitions.emplace_back();
         answer.partition_index = request.topics[item.topic].partitions[item.partition].partition;
         fill(context, answer, item);
-        // Trap 50: a list for read_committed (no transaction can be aborted yet), else null.
-        if (read_committed && answer.error_code == 0) answer.aborted_transactions.emplace();
         add_hint(context, item, answer, response);
     }
     return response;

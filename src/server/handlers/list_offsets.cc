@@ -74,7 +74,10 @@ std::map<ShardIndex, Group> place_answers(const Context& context,
                 const broker::PartitionKey key{topic->id, index};
                 Group& group = groups[context.shard.owner_of(key)];
                 group.items.push_back(
-                    {key, {partition.timestamp, LeaderEpoch{partition.current_leader_epoch}}});
+                    {key,
+                     {.timestamp = partition.timestamp,
+                      .current_leader_epoch = LeaderEpoch{partition.current_leader_epoch},
+                      .committed = request.isolation_level == 1}});
                 group.places.push_back({t, answers.partitions.size() - 1});
             }
         }
