@@ -55,8 +55,8 @@ Result<Raft> Raft::create(RaftStart start) {
         voter.directory.is_zero() || voter.directory == start.self.directory;
     if (voter.id != start.self.id || !same_directory) {
         return fail(ErrorCode::invalid_argument,
-                    fmt::format("node {} is not the voter of its metadata log, which is node {} "
-                                "with another directory or id",
+                    fmt::format("node {} is not the voter of its metadata log, which is node {}: "
+                                "meta.properties has another node.id or directory.id",
                                 start.self.id.value(), voter.id.value()));
     }
     return Raft{std::move(start)};

@@ -72,12 +72,17 @@ private:
     uint64_t window_at_ = 0;
 };
 
-Error broken(const JournalChain& chain, uint64_t group, std::string_view why) {
+/// Groups of the chain are in order; the one that should stand before the `at`th is not intact.
+Error broken(const JournalChain& chain, size_t at, uint64_t group, std::string_view why) {
+    const ReplayGroup& next = chain.groups[at];
+    std::string where = chain.paths[next.file];
+    if (at > 0 && chain.groups[at - 1].file != next.file) {
+        where = fmt::format("{} or {}", chain.paths[chain.groups[at - 1].file], where);
+    }
     return {ErrorCode::corrupt,
-            fmt::format("{}: journal group {} {}, although later groups are there; the directory "
-                        "stays offline",
-                        chain.paths.empty() ? std::string() : parent_path(chain.paths.front()),
-                        group, why)};
+            fmt::format("{}: journal group {} {}, although group {} is there at byte {}; the "
+                        "directory stays offline",
+                        where, group, why, next.header.sequence, next.position)};
 }
 
 /// Leaves what has to be replayed, in order, or says what is missing.
@@ -101,10 +106,10 @@ Status order_groups(JournalChain& chain, TestFaults faults) {
     uint64_t expected = newest.header.oldest_needed;
     for (size_t i = 0; i < groups.size(); ++i, ++expected) {
         if (groups[i].header.sequence != expected) {
-            return std::unexpected(broken(chain, expected, "is damaged or missing"));
+            return std::unexpected(broken(chain, i, expected, "is damaged or missing"));
         }
         if (i > 0 && groups[i].header.previous_crc != groups[i - 1].header.crc) {
-            return std::unexpected(broken(chain, expected, "does not follow the one before it"));
+            return std::unexpected(broken(chain, i, expected, "does not follow the one before it"));
         }
     }
     if (faults.forget_last_journal_group) groups.pop_back();
