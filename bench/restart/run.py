@@ -79,8 +79,9 @@ def stored(broker):
 
 
 def options_of_load(options):
-    words = ["--partitions", options.partitions, "--batch-bytes", options.batch_bytes, "--connections", 4, "--in-flight",
-             max(8, min(64, options.partitions // 4)), "--config", f"segment.bytes={options.segment_bytes}"]
+    in_flight = max(8, min(64, options.partitions // 4))
+    words = ["--partitions", options.partitions, "--batch-bytes", options.batch_bytes, "--connections", 4,
+             "--in-flight", in_flight, "--config", f"segment.bytes={options.segment_bytes}"]
     return words + (["--idempotent"] if options.idempotent else [])
 
 
@@ -156,8 +157,8 @@ def main():
         if broker:
             broker.remove()
         shutil.rmtree(parent, ignore_errors=True)
-    about |= {key: getattr(options, key) for key in ("system", "partitions", "segment_bytes", "batch_bytes", "idempotent",
-                                                    "cold", "override")}
+    shown = ("system", "partitions", "segment_bytes", "batch_bytes", "idempotent", "cold", "override")
+    about |= {key: getattr(options, key) for key in shown}
     if options.output == "json":
         print(json.dumps({"machine": about, "rounds": rounds, "summary": summary(rounds)}, indent=1))
     else:

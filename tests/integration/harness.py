@@ -64,13 +64,18 @@ class Broker:
         return words
 
     def start(self):
+        ready, ended = self.spawn()
+        if not ready.wait(START_LIMIT_SECONDS) or ended.is_set():
+            raise AssertionError("the broker did not start:\n" + "".join(self.lines[-40:]))
+
+    def spawn(self):
+        """Starts it without waiting: two events, for READY (or its end) and for its end alone."""
         self.process = subprocess.Popen(self.command(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                                        cwd=self.directory)
+                                        errors="replace", cwd=self.directory)
         ready, ended = threading.Event(), threading.Event()
         self.reader = threading.Thread(target=self._read, args=(self.process, ready, ended), daemon=True)
         self.reader.start()
-        if not ready.wait(START_LIMIT_SECONDS) or ended.is_set():
-            raise AssertionError("the broker did not start:\n" + "".join(self.lines[-40:]))
+        return ready, ended
 
     def _read(self, process, ready, ended):
         """Its log ends when it does: before the line of READY that is an end of the waiting too."""
