@@ -89,8 +89,10 @@ Status PosixFile::perform(FileOp& op) {
 }
 
 Status PosixFile::sync() const {
-    if (::fdatasync(descriptor_) != 0) return failure("sync", errno);  // Never tried again.
-    return {};
+    if (::fdatasync(descriptor_) == 0) return {};
+    // Never tried again: also for want of space it must not look like a write that may be.
+    const Status why = failure("sync", errno);
+    return fail(ErrorCode::io_error, why.error().detail);
 }
 
 Status PosixFile::read(FileOp& op) const {

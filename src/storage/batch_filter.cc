@@ -124,6 +124,7 @@ bool BatchFilter::is_last_of_producer(const BatchView& batch) const {
     const auto known = producers_.find(batch.producer_id());
     if (known == producers_.end()) return false;
     const LastOfProducer& last = known->second;
+    if (last.any) return !batch.is_control();
     if (last.last_data != kNoOffset) return batch.last_offset() == last.last_data;
     return batch.is_control() && batch.producer_epoch() == last.epoch;
 }

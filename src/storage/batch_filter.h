@@ -62,6 +62,9 @@ struct LastOfProducer {
     /// Of its last data batch; kNoOffset if it only has a marker.
     Offset last_data = kNoOffset;
     ProducerEpoch epoch = kNoProducerEpoch;
+    /// Its last batch lies in the tail, which may be truncated, and nobody knows which one would
+    /// be its last then: every one stays, if need be empty.
+    bool any = false;
 };
 using ActiveProducers = std::map<ProducerId, LastOfProducer>;
 

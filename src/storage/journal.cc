@@ -294,8 +294,12 @@ Task<Status> Journal::write_group(JournalGroup& group) {
                                                  group.file_position + bytes));
     Chain blocks(Buffer{group.chunk->block, group.begin, bytes});
     if (!listener_.acts_when_written(group)) {
-        CO_TRY([[maybe_unused]] size_t written,
-               co_await file->write_and_sync(group.file_position, std::move(blocks)));
+        const auto done = co_await file->write_and_sync(group.file_position, std::move(blocks));
+        if (!done && settings_.faults.retry_failed_sync) {
+            CO_TRY([[maybe_unused]] size_t again, co_await file->sync());
+            co_return Status();
+        }
+        if (!done) co_return std::unexpected(done.error());
         co_return Status();
     }
     CO_TRY([[maybe_unused]] size_t written,

@@ -165,12 +165,14 @@ void LogParts::roll_segment(Offset base) {
 }
 
 void LogParts::release_head() {
-    JournalGroup& group = journal_entry(EntryKind::log_start, log_start);
-    mark(group);
     FileEffect effect;
     effect.kind = FileEffect::Kind::remove_head;
     effect.offset = log_start;
-    effect.group = &group;
+    if (!home.settings().faults.forget_log_start) {
+        JournalGroup& group = journal_entry(EntryKind::log_start, log_start);
+        mark(group);
+        effect.group = &group;
+    }
     effects.push_back(std::move(effect));
 }
 
@@ -228,7 +230,8 @@ void LogParts::cut(const Place& place) {
     effect.kind = FileEffect::Kind::truncate;
     effect.segment = place.segment;
     effect.position = position;
-    while (!snapshots.empty() && snapshots.back() > boundary) {
+    const bool cleans = !home.settings().faults.keep_snapshots_over_truncation;
+    while (cleans && !snapshots.empty() && snapshots.back() > boundary) {
         effect.snapshots.push_back(snapshots.back());
         snapshots.pop_back();
     }
@@ -447,7 +450,20 @@ Task<Status> LogParts::truncate(Offset offset) {
         effects.back().position = UINT64_MAX;
         CO_TRY_STATUS(co_await place.segment->truncate_file(place.position));
     }
-    co_return co_await rebuild_producers();
+    if (home.settings().faults.keep_producers_over_truncation) co_return Status();
+    Status rebuilt;
+    Offset start{0};
+    do {
+        start = log_start;
+        rebuilt = co_await rebuild_producers();
+        // Retention may take what was about to be read: then from where the log begins now.
+    } while (!rebuilt && rebuilt.error().code == ErrorCode::offset_out_of_range &&
+             log_start != start);
+    // Of producers as they were before the cut nobody may make a snapshot.
+    const bool disk = !rebuilt && (rebuilt.error().code == ErrorCode::io_error ||
+                                   rebuilt.error().code == ErrorCode::kafka_storage_error);
+    if (disk) home.fail_with(rebuilt.error());
+    co_return rebuilt;
 }
 
 LeaderEpoch Log::latest_epoch() const {

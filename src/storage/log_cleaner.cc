@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <map>
 
 #include "records/records.h"
 #include "storage/log_parts.h"
@@ -40,10 +41,19 @@ CleanerFacts facts_of(const LogParts& log, std::vector<CleanerSegment>& segments
     return facts;
 }
 
-ActiveProducers active_producers(const LogParts& log) {
+/// Of producers whose last batch is not below `end` the last one that is: should a crash or a
+/// truncation take the tail, that is what their state is made of. `below` knows the dirty part.
+ActiveProducers active_producers(const LogParts& log,
+                                 Offset end,
+                                 const std::map<ProducerId, Offset>& below) {
     ActiveProducers active;
     for (const auto& last : log.producers.last_batches()) {
-        active[last.producer] = {last.last_data, last.epoch};
+        LastOfProducer& own = active[last.producer];
+        own = {last.last_data, last.epoch};
+        if (last.last_data < end) continue;
+        const auto stable = below.find(last.producer);
+        own.any = stable == below.end();
+        if (!own.any) own.last_data = stable->second;
     }
     return active;
 }
@@ -69,6 +79,8 @@ struct LogCleaner::Cleaning {
     /// As they were when it began.
     std::vector<std::shared_ptr<Segment>> held;
     std::vector<uint64_t> sizes;
+    /// The last data batch of each producer in what the first pass read.
+    std::map<ProducerId, Offset> last_data;
     ActiveProducers producers;
     std::optional<BatchFilter> filter;
     GrowingBuffer out;
@@ -143,7 +155,7 @@ Task<Status> LogCleaner::clean(LogParts& log, CleaningPlan plan) {
         co_return fail(ErrorCode::no_space,
                        fmt::format("{}: the map is too small for one batch", log.identity.path));
     }
-    cleaning.producers = active_producers(log);
+    cleaning.producers = active_producers(log, cleaning.end, cleaning.last_data);
     CleaningRules rules;
     rules.now = home_.runtime().wall_time();
     rules.delete_retention_ms = log.config.delete_retention_ms;
@@ -210,6 +222,9 @@ Status LogCleaner::note_keys(Cleaning& cleaning, const BatchView& batch) {
         }
         TRY_STATUS(records.finish());
     }
+    if (batch.has_producer() && !batch.is_control()) {
+        cleaning.last_data[batch.producer_id()] = batch.last_offset();
+    }
     cleaning.end = std::max(cleaning.end, batch.offset_end());
     return {};
 }
@@ -237,7 +252,8 @@ Task<Status> LogCleaner::rewrite(Cleaning& cleaning, SegmentGroup group) {
         auto made = co_await fresh->file(true);
         if (!made) written = std::unexpected(made.error());
         if (written) written = co_await fresh->write_indexes();
-        if (written) written = co_await fresh->sync();
+        const bool synced_first = !home_.settings().faults.swap_before_sync;
+        if (written && synced_first) written = co_await fresh->sync();
         if (written) written = co_await home_.files().sync_directory(log.identity.path);
         if (written) {
             const Status swapped = co_await swap_in(cleaning, group, fresh);
@@ -301,7 +317,13 @@ bool LogCleaner::still_there(const Cleaning& cleaning, SegmentGroup group) {
     for (size_t i = group.first; i < group.last; ++i) {
         const Segment& segment = *cleaning.held[i];
         if (!log.holds(segment) || segment.size() != cleaning.sizes[i]) return false;
+        // The entry will say that everything that happened to it is synced, truncations too.
+        if (segment.is_dirty()) return false;
     }
+    const bool cut_waits = std::ranges::any_of(log.effects, [](const FileEffect& effect) {
+        return effect.kind == FileEffect::Kind::truncate;
+    });
+    if (cut_waits) return false;
     // Closed and synced still: nobody has truncated the log down to here.
     return log.segments.back()->base() > cleaning.held[group.last - 1]->base() &&
            cleaning.held[group.last]->base() <= log.synced_end;
@@ -339,7 +361,12 @@ Task<Status> LogCleaner::put_in_place(Cleaning& cleaning,
         home_.fail_with(swapped.error());
         co_return swapped;
     }
-    CO_TRY_STATUS(co_await log.replace_segments({first, last}, fresh));
+    const Status replaced = co_await log.replace_segments({first, last}, fresh);
+    if (!replaced) {
+        // Its files are the log's now: whoever called must not remove them.
+        home_.fail_with(replaced.error());
+        co_return replaced;
+    }
     ++swaps_;
     home_.journal().effect_done(entry);
     co_return Status();

@@ -125,7 +125,7 @@ Task<Status> LogDirectory::format(MetaProperties meta) {
 Task<Status> LogDirectory::recover() {
     CO_TRY(FoundJournals found,
            co_await find_journals(ports_.files, path_, served().directory_id, settings_.faults));
-    Recovery recovery(ports_, path_, guarded_);
+    Recovery recovery(ports_, path_, guarded_, settings_.faults);
     if (!found.chains.empty()) {
         clean_ = false;
         CO_TRY_STATUS(co_await recovery.run(found.chains));
@@ -154,6 +154,7 @@ Task<Status> LogDirectory::recover() {
 /// After an unclean stop: the catalogues are younger than Kafka's checkpoint files, the journals
 /// younger still.
 Task<Status> LogDirectory::merge_catalogues(const Recovery& recovery) {
+    const bool inherits = settings_.faults.recreate_inherits;
     std::map<std::pair<TopicPartition, Uuid>, CatalogueEntry> known;
     CO_TRY(const auto entries, co_await ports_.files.list(path_));
     for (const DirectoryEntry& entry : entries) {
@@ -166,13 +167,14 @@ Task<Status> LogDirectory::merge_catalogues(const Recovery& recovery) {
                            fmt::format("{}: {}", file(entry.name), parsed.error().detail));
         }
         for (const CatalogueEntry& one : *parsed) {
-            known.insert_or_assign({one.name, one.topic_id}, one);
+            known.insert_or_assign({one.name, inherits ? Uuid{} : one.topic_id}, one);
         }
     }
     for (FoundLog& log : logs_) {
-        if (recovery.created().contains(log.name)) {
+        if (recovery.created().contains(log.name) && !inherits) {
             log.recovery_point = log.log_start = log.high_watermark = log.cleaned = kNoOffset;
-        } else if (const auto told = known.find({log.name, log.topic_id}); told != known.end()) {
+        } else if (const auto told = known.find({log.name, inherits ? Uuid{} : log.topic_id});
+                   told != known.end()) {
             log.recovery_point = told->second.recovery_point;
             log.log_start = told->second.log_start;
             log.high_watermark = told->second.high_watermark;

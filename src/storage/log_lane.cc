@@ -140,9 +140,13 @@ Task<Status> LogParts::replace_segments(std::vector<std::shared_ptr<Segment>> ol
     names_changed = true;
     // As at the start of a segment no producer state is kept elsewhere.
     for (size_t i = 1; i < old.size(); ++i) {
-        if (std::erase(snapshots, old[i]->base()) == 0) continue;
-        const std::string name = offset_file_name(old[i]->base(), kSnapshotSuffix);
-        CO_TRY_STATUS(co_await remove_file(home.files(), path_of(name)));
+        const Offset at = old[i]->base();
+        if (std::ranges::find(snapshots, at) == snapshots.end()) continue;
+        const std::string name = offset_file_name(at, kSnapshotSuffix);
+        const Status removed = co_await remove_file(home.files(), path_of(name));
+        // One that stays for want of space stays known: a truncation below it takes it along.
+        if (removed) std::erase(snapshots, at);
+        if (!removed && removed.error().code != ErrorCode::no_space) co_return removed;
     }
     co_return Status();
 }
@@ -227,7 +231,8 @@ Task<Status> LogParts::sync_files(bool names_too) {
         CO_TRY_STATUS(co_await home.files().rename(path + ".tmp", path));
     }
     // A segment that a truncation takes out of the list meanwhile has nothing left to sync.
-    for (size_t i = 0; i < segments.size(); ++i) {
+    const bool active_only = home.settings().faults.sync_active_segment_only;
+    for (size_t i = active_only ? segments.size() - 1 : 0; i < segments.size(); ++i) {
         if (segments[i]->is_dirty()) CO_TRY_STATUS(co_await segments[i]->sync());
     }
     const bool changed =
@@ -236,6 +241,7 @@ Task<Status> LogParts::sync_files(bool names_too) {
                     [](const auto& segment) { return segment->names_changed(); });
     names_changed = false;
     for (auto& segment : segments) segment->names_synced();
+    if (home.settings().faults.free_journal_before_names) co_return Status();
     if (names_too && changed) CO_TRY_STATUS(co_await home.files().sync_directory(identity.path));
     co_return Status();
 }

@@ -171,7 +171,10 @@ Task<Status> LogParts::load(FoundLog found) {
     if (text && !text->empty()) {
         auto parsed = LeaderEpochs::parse(text->text());
         if (parsed) epochs = *std::move(parsed);
-        if (!parsed && found.clean) co_return std::unexpected(parsed.error());
+        if (!parsed && found.clean) {
+            co_return fail(ErrorCode::corrupt, fmt::format("{}: {}", path_of(kLeaderEpochFile),
+                                                           parsed.error().detail));
+        }
     }
     for (size_t i = 0; i < files.bases.size(); ++i) {
         add_segment(files.bases[i]);
@@ -275,6 +278,8 @@ Task<Status> LogParts::rebuild_producers() {
             fresh.clear();
             continue;
         }
+        // What lies between them is not read again, the end of such a transaction perhaps.
+        if (known[i] < log_start) fresh.forget_transactions_below(log_start);
         from = std::max(from, known[i]);
         break;
     }

@@ -153,7 +153,11 @@ Task<Status> LogStore::delete_log(Log& log) {
             // Not even room for a name. In place, then; a crash in the middle does it again.
             renamed = co_await remove_log_directory(home.files(), own.identity.path);
         }
-        if (renamed) CO_TRY_STATUS(co_await home.files().sync_directory(home.path()));
+        if (renamed) {
+            const Status synced = co_await home.files().sync_directory(home.path());
+            // Final, whatever the reason, as after every failed sync.
+            if (!synced) renamed = fail(ErrorCode::io_error, synced.error().detail);
+        }
         if (!renamed && renamed.error().code != ErrorCode::not_found) {
             home.fail_with(renamed.error());
             co_return renamed;

@@ -157,6 +157,13 @@ void ProducerState::expire_before(WallTime oldest) {
     });
 }
 
+void ProducerState::forget_transactions_below(Offset start) {
+    while (!open_transactions_.empty() && open_transactions_.begin()->first < start) {
+        producers_.at(open_transactions_.begin()->second).transaction_start.reset();
+        open_transactions_.erase(open_transactions_.begin());
+    }
+}
+
 void ProducerState::clear() {
     producers_.clear();
     open_transactions_.clear();

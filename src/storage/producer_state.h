@@ -85,6 +85,8 @@ public:
     /// transaction of theirs is open.
     void expire_before(WallTime oldest);
     void clear();
+    /// Forgets open transactions that began below `start`: their markers may lie there too.
+    void forget_transactions_below(Offset start);
 
     /// First offset of the oldest open transaction.
     [[nodiscard]] std::optional<Offset> first_open_transaction() const;

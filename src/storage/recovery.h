@@ -18,6 +18,7 @@
 
 #include "base/growing_buffer.h"
 #include "ottla/ports.h"
+#include "ottla/test_faults.h"
 #include "storage/journal_replay.h"
 
 namespace ottla::storage {
@@ -25,7 +26,7 @@ namespace ottla::storage {
 class Recovery {
 public:
     /// `guarded`: the guard folder was there, so nobody else can have written.
-    Recovery(Ports ports, std::string directory, bool guarded);
+    Recovery(Ports ports, std::string directory, bool guarded, TestFaults faults = {});
 
     Task<Status> run(std::vector<JournalChain> chains);
     /// Log starts that the journals know better than the checkpoint file.
@@ -91,6 +92,7 @@ private:
     FileSystem& files_;
     const std::string directory_;
     const bool guarded_;
+    const TestFaults faults_;
     std::map<uint64_t, Instance> logs_;
     std::map<TopicPartition, Offset> log_starts_;
     std::map<TopicPartition, Offset> cuts_;

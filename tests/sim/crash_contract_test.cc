@@ -221,6 +221,29 @@ TEST(CrashContract, SyncAllCoversEveryFileAndDirectory) {
     EXPECT_EQ(bench.disk().contents("/data/d/b"), "2");
 }
 
+TEST(CrashContract, SyncAllSaysNothingOfAFileThatItLostOnlyItsOwnNextSyncDoes) {
+    Bench bench(3);
+    FilePtr file = durable_file(bench, "/data/f", std::string(4096, 'a'));
+    ASSERT_TRUE(bench.run(write_at(*file, 0, std::string(4096, 'b'))).has_value());
+    bench.disk().faults.write_back_error = 1'000'000;
+    EXPECT_TRUE(bench.run(bench.files().sync_all("/data")).has_value());
+    bench.disk().faults.write_back_error = 0;
+    EXPECT_EQ(bench.run(sync_file(*file)).error().code, ErrorCode::io_error);
+    EXPECT_TRUE(bench.run(sync_file(*file)).has_value()) << "told once";
+    file.reset();
+    bench.power_cut(kEverything);
+    EXPECT_NE(bench.disk().contents("/data/f"), std::string(4096, 'b'));
+}
+
+TEST(CrashContract, AFailedSyncOfADirectoryMakesNoNameDurable) {
+    Bench bench(1);
+    bench.run(make_file(bench.files(), "/data/a", "1", true))->reset();
+    bench.disk().faults.sync_error = 1'000'000;
+    EXPECT_FALSE(bench.run(bench.files().sync_directory("/data")).has_value());
+    bench.power_cut(kNothing);
+    EXPECT_FALSE(bench.disk().exists("/data/a"));
+}
+
 TEST(CrashContract, AfterAFailedSyncTheNextSucceedsButTheDataIsLost) {
     bool lost = false;
     for (uint64_t seed = 0; seed < 10; ++seed) {

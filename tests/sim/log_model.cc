@@ -4,6 +4,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
+#include <set>
+
+#include "tests/sim/transaction_model.h"
 
 namespace ottla::sim {
 
@@ -23,6 +27,58 @@ bool LogState::reads_like(const LogState& other) const {
     return std::equal(first_of(*this), batches.end(), first_of(other), other.batches.end());
 }
 
+namespace {
+
+struct Placed {
+    const BatchFact* batch = nullptr;
+    const RecordFact* record = nullptr;
+};
+
+std::map<Offset, Placed> records_of(const LogState& log) {
+    std::map<Offset, Placed> records;
+    for (const BatchFact& batch : log.batches) {
+        for (const RecordFact& record : batch.keyed) {
+            if (record.offset >= log.start) records[record.offset] = {&batch, &record};
+        }
+    }
+    return records;
+}
+
+}  // namespace
+
+std::optional<std::string> LogState::cannot_become(const LogState& cleaned) const {
+    if (exists != cleaned.exists) return "it is there or not";
+    if (!exists) return {};
+    if (start != cleaned.start || end != cleaned.end) return "another start or end";
+    const std::map<Offset, Placed> before = records_of(*this);
+    const std::map<Offset, Placed> after = records_of(cleaned);
+    for (const auto& [offset, placed] : after) {
+        const auto known = before.find(offset);
+        if (known == before.end() || *known->second.record != *placed.record) {
+            return fmt::format("nobody wrote the record at {}", offset.value());
+        }
+    }
+    const std::set<Offset> dropped = dropped_by_markers(batches);
+    const std::set<Offset> open = still_open(batches);
+    std::set<uint64_t> newer;
+    for (auto at = before.rbegin(); at != before.rend(); ++at) {
+        const auto& [offset, placed] = *at;
+        const Offset batch = placed.batch->base;
+        const uint64_t key = placed.record->key;
+        const bool may_go = dropped.contains(batch) || placed.record->tombstone ||
+                            (newer.contains(key) && !open.contains(batch));
+        if (!may_go && !after.contains(offset)) {
+            return fmt::format("the newest record of a key, at {}, is gone", offset.value());
+        }
+        if (!dropped.contains(batch) && !open.contains(batch)) newer.insert(key);
+    }
+    const auto wanted = table_of(*this, dropped);
+    if (table_of(cleaned, dropped_by_markers(cleaned.batches)) != wanted) {
+        return "the records make another table";
+    }
+    return {};
+}
+
 void LogModel::apply(LogState& state, const LogChange& change) {
     switch (change.kind) {
         case LogChange::Kind::create:
@@ -40,7 +96,10 @@ void LogModel::apply(LogState& state, const LogChange& change) {
             }
             state.end = std::max(state.end, state.start);
             return;
-        case LogChange::Kind::move_start: state.start = change.offset; return;
+        case LogChange::Kind::move_start:
+            state.start = change.offset;
+            state.end = std::max(state.end, state.start);
+            return;
         case LogChange::Kind::remove: state = LogState{}; return;
     }
 }
@@ -95,12 +154,22 @@ std::string first_difference(const LogState& found, const LogState& wanted) {
 
 }  // namespace
 
+bool LogModel::is_alike(const LogState& wanted, const LogState& found) const {
+    if (compacted_) return !wanted.cannot_become(found);
+    return wanted.reads_like(found);
+}
+
 /// Is `found` the state behind the first `done` changes? The start may be further: it only moves
 /// over what is durable, so a checkpoint may know it while the appends in front of it are lost.
 bool LogModel::explains(const LogState& state, size_t done, const LogState& found) const {
     LogState ahead = state;
     for (;; ++done) {
-        if (ahead.reads_like(found)) return true;
+        if (is_alike(ahead, found)) return true;
+        if (ahead.exists && found.start > ahead.start && found.start <= start_limit_) {
+            LogState moved = ahead;
+            moved.start = found.start;
+            if (is_alike(moved, found)) return true;
+        }
         while (done < changes_.size() && changes_[done].kind != LogChange::Kind::move_start) {
             const LogChange::Kind kind = changes_[done].kind;
             if (kind == LogChange::Kind::create || kind == LogChange::Kind::remove) return false;
@@ -122,12 +191,27 @@ std::optional<std::string> LogModel::recovered(const LogState& found) {
         if (done == durable_) {
             wrong = fmt::format("found {}; durable was {}, then {} more changes to {}; {}",
                                 found.describe(), state.describe(), changes_.size() - durable_,
-                                now_.describe(), first_difference(found, state));
+                                now_.describe(),
+                                compacted_ ? state.cannot_become(found).value_or("more behind")
+                                           : first_difference(found, state));
         }
         matched = explains(state, done, found);
     }
-    base_ = now_ = found;
+    // What lies below the start is not read any more, but transactions began there.
+    base_ = found;
+    base_.batches.clear();
+    for (const BatchFact& batch : state.batches) {
+        // Of a compacted log all that was there, since a cleaning is judged by it.
+        const bool kept = compacted_ ? batch.base < found.end : batch.end() <= found.start;
+        if (matched && found.exists && kept) base_.batches.push_back(batch);
+    }
+    const bool whole = compacted_ && matched && found.exists;
+    if (!whole) {
+        base_.batches.insert(base_.batches.end(), found.batches.begin(), found.batches.end());
+    }
+    now_ = base_;
     told_ = found.end;
+    start_limit_ = found.start;
     changes_.clear();
     durable_ = 0;
     if (matched) return {};

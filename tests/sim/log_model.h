@@ -3,7 +3,9 @@
 //
 // Every change of a log is an entry of one journal, so after any crash the log must be what it was
 // behind some prefix of its changes, and the prefix holds at least every change that was known to
-// be durable. The model is that list of changes on top of the state that the last start found. pure
+// be durable. The model is that list of changes on top of the state that the last start found.
+// Two things happen without being asked for: retention moves the start (no further than it may),
+// and a cleaner leaves out records of a compacted log (never one that a reader would miss). pure
 #pragma once
 
 #include <cstdint>
@@ -15,13 +17,27 @@
 
 namespace ottla::sim {
 
+/// One record of a compacted log.
+struct RecordFact {
+    Offset offset;
+    uint64_t key = 0;      ///< hash
+    uint64_t content = 0;  ///< hash of the value
+    bool tombstone = false;
+    bool operator==(const RecordFact&) const = default;
+};
+
 struct BatchFact {
+    enum class Kind : uint8_t { plain, transactional, commit, abort };
     Offset base;
-    int32_t records = 0;
+    int32_t records = 0;   ///< offsets that it takes
     uint64_t content = 0;  ///< hash of the bytes under the CRC
     ProducerId producer = kNoProducer;
     int32_t sequence = -1;
+    Kind kind = Kind::plain;
+    std::vector<RecordFact> keyed{};  ///< of compacted logs only
+
     [[nodiscard]] Offset end() const { return base + records; }
+    [[nodiscard]] bool is_marker() const { return kind == Kind::commit || kind == Kind::abort; }
     bool operator==(const BatchFact&) const = default;
 };
 
@@ -33,6 +49,8 @@ struct LogState {
     [[nodiscard]] std::string describe() const;
     /// The same for a reader: start, end and every batch that holds an offset from start on.
     [[nodiscard]] bool reads_like(const LogState& other) const;
+    /// May a cleaner have made `cleaned` of this? Else why not.
+    [[nodiscard]] std::optional<std::string> cannot_become(const LogState& cleaned) const;
 };
 
 struct LogChange {
@@ -44,12 +62,18 @@ struct LogChange {
 
 class LogModel {
 public:
+    explicit LogModel(bool compacted = false) : compacted_(compacted) {}
+
     [[nodiscard]] const LogState& now() const { return now_; }
     /// The index of the change that `change` became.
     size_t add(const LogChange& change);
     /// `change` has been asked for and will be added when it is done; a crash before may find it
     /// done.
     void announce(const LogChange& change) { announced_ = change; }
+    /// It was refused.
+    void withdraw() { announced_.reset(); }
+    /// Retention may have moved the start up to there, and nobody has looked yet.
+    void start_may_reach(Offset limit) { start_limit_ = std::max(start_limit_, limit); }
     /// Change `index` and all before it are durable.
     void durable_through(size_t index);
     /// The log said that its durable end is `end`; what is wrong with that, if anything.
@@ -60,14 +84,17 @@ public:
 
 private:
     static void apply(LogState& state, const LogChange& change);
+    [[nodiscard]] bool is_alike(const LogState& wanted, const LogState& found) const;
     [[nodiscard]] bool explains(const LogState& state, size_t done, const LogState& found) const;
 
+    const bool compacted_;
     LogState base_;
     std::vector<LogChange> changes_;
     size_t durable_ = 0;  ///< of `changes_`, how many are known to be durable
     std::optional<LogChange> announced_;
     LogState now_;
     Offset told_;  ///< highest durable end since the last truncation
+    Offset start_limit_{-1};
 };
 
 }  // namespace ottla::sim

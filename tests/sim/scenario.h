@@ -14,6 +14,7 @@ struct ScenarioOptions {
     uint64_t seed = 1;
     std::string bug;  ///< a planted bug by name, empty for none
     bool verbose = false;
+    uint64_t fault_at = 0;  ///< of a scenario that strikes everywhere: only there
 };
 
 struct ScenarioOutcome {
@@ -28,6 +29,7 @@ struct Scenario {
     const char* about;
     ScenarioOutcome (*run)(const ScenarioOptions& options);
     std::span<const char* const> bugs;  ///< what --bug may name
+    bool only_by_name = false;          ///< too long for a run of all scenarios
 };
 
 /// All of them, in the order in which they run.
@@ -35,6 +37,8 @@ std::span<const Scenario> scenarios();
 
 ScenarioOutcome run_echo_scenario(const ScenarioOptions& options);
 ScenarioOutcome run_storage_scenario(const ScenarioOptions& options);
+ScenarioOutcome run_damage_scenario(const ScenarioOptions& options);
+ScenarioOutcome run_points_scenario(const ScenarioOptions& options);
 ScenarioOutcome run_cluster_scenario(const ScenarioOptions& options);
 
 }  // namespace ottla::sim

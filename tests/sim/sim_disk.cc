@@ -216,10 +216,37 @@ Status SimDisk::sync_directory(const std::string& path, uint64_t version) {
     return {};
 }
 
+void SimDisk::forget_untold() {
+    for (const auto& entry : untold_) {
+        if (const NodeRef node = entry.lock()) node->write_back_failed = false;
+    }
+    untold_.clear();
+}
+
+bool SimDisk::goes_wrong(uint32_t per_million, const std::string& path) {
+    const bool drawn = random_.chance(per_million);
+    return drawn && path.starts_with(faults.only_under);
+}
+
+std::optional<ErrorCode> SimDisk::count_operation() {
+    ++operations_;
+    if (strike.kind == DiskStrike::Kind::none || operations_ != strike.at) return {};
+    if (strike.kind == DiskStrike::Kind::io_error) return ErrorCode::io_error;
+    if (strike.kind == DiskStrike::Kind::no_space) return ErrorCode::no_space;
+    stands_still_ = true;
+    return {};
+}
+
 void SimDisk::sync_all(uint64_t version) {
     for (auto at = dirty_.begin(); at != dirty_.end();) {
         const NodeRef node = at->second.lock();
         if (node && node->is_directory) settle_names(node, version);
+        const bool may_fail = node && !node->is_directory && faults.write_back_error != 0;
+        if (may_fail && goes_wrong(faults.write_back_error, node->path)) {
+            node->content.lose(version, random_);
+            node->write_back_failed = true;
+            untold_.push_back(node);
+        }
         if (node && !node->is_directory) node->content.sync(version);
         const bool clean = !node || (node->changes.empty() && !node->content.is_dirty());
         at = clean ? dirty_.erase(at) : std::next(at);
@@ -334,6 +361,8 @@ void SimDisk::power_cut(std::optional<Survival> fixed) {
     dirty_.clear();
     locks_.clear();
     planned_.clear();
+    forget_untold();
+    stands_still_ = false;
     used_pages_ = 0;
     root_->links = 0;
     recount(root_);

@@ -29,7 +29,9 @@ namespace ottla::sim {
 struct DiskFaults {
     uint32_t write_error = 0;
     uint32_t read_error = 0;
-    uint32_t sync_error = 0;
+    uint32_t sync_error = 0;  ///< of files and directories
+    uint32_t write_back_error = 0;  ///< sync_all loses a file; only that file's next sync tells
+    std::string only_under;         ///< where errors happen; everywhere if empty
     uint32_t cache_miss = 100'000;  ///< read_cached answers would_block
     uint32_t slow_operation = 0;    ///< takes `slow_by` longer
     Duration slow_by = std::chrono::milliseconds(200);
@@ -47,6 +49,14 @@ struct PlannedFailure {
     ErrorCode error = ErrorCode::io_error;
 };
 
+/// For runs that strike at every point in turn: operation number `at` of those that change or sync
+/// something fails, or the disk stands still there until the power goes or the process dies.
+struct DiskStrike {
+    enum class Kind : uint8_t { none, stand_still, io_error, no_space };
+    Kind kind = Kind::none;
+    uint64_t at = 0;
+};
+
 /// A file or a directory; names refer to it, open files keep it.
 struct Node {
     struct NameChange {
@@ -59,6 +69,7 @@ struct Node {
 
     uint64_t id = 0;
     bool is_directory = false;
+    bool write_back_failed = false;  ///< and nobody was told yet
     FileContent content;
     std::set<uint64_t> reserved;  ///< pages that have blocks
     Names names;
@@ -76,6 +87,15 @@ public:
     SimDisk(uint64_t id, Random random);
 
     DiskFaults faults;
+    DiskStrike strike;
+    /// Of those that change or sync something, how many ended so far.
+    [[nodiscard]] uint64_t operations() const { return operations_; }
+    /// The strike came: nothing ends any more.
+    [[nodiscard]] bool stands_still() const { return stands_still_; }
+    /// The process that waited for it is gone.
+    void go_on() { stands_still_ = false; }
+    /// Who should have been told of a failed write-back is gone; the next one never learns of it.
+    void forget_untold();
     void plan(PlannedFailure failure) { planned_.push_back(std::move(failure)); }
 
     // What the operations of file.h do, at once.
@@ -103,6 +123,10 @@ public:
     void sync(const NodeRef& node, uint64_t version);
     void lose(const NodeRef& node, uint64_t version) { node->content.lose(version, random_); }
     void closed(const NodeRef& node);
+    /// Drawn: does an operation on `path` go wrong that does so `per_million` times of a million?
+    bool goes_wrong(uint32_t per_million, const std::string& path);
+    /// Another operation is about to end: with which error, if it is struck.
+    std::optional<ErrorCode> count_operation();
 
     uint64_t next_version() { return ++version_; }
     [[nodiscard]] uint64_t version() const { return version_; }
@@ -150,12 +174,15 @@ private:
     NodeRef root_;
     uint64_t next_id_ = 1;
     uint64_t version_ = 0;
+    uint64_t operations_ = 0;
+    bool stands_still_ = false;
     uint64_t capacity_pages_ = uint64_t{1} << 28U;  // 1 TiB
     uint64_t used_pages_ = 0;
     /// Nodes with something that is not durable; they live by names and open files, not by this.
     std::map<uint64_t, std::weak_ptr<Node>> dirty_;
     std::map<std::string, uint64_t, std::less<>> locks_;
     std::vector<PlannedFailure> planned_;
+    std::vector<std::weak_ptr<Node>> untold_;
 };
 
 }  // namespace ottla::sim

@@ -17,6 +17,14 @@ constexpr std::array<const char*, 11> kNameWords = {
     "rename", "unlink", "sync_directory", "sync_all",       "space",
     "lock"};
 
+/// Does it change or sync something?
+bool changes(const FileSystemOp& op) {
+    using Kind = FileSystemOp::Kind;
+    if (op.kind == Kind::open) return op.options.create || op.options.truncate;
+    return op.kind != Kind::status && op.kind != Kind::list && op.kind != Kind::space &&
+           op.kind != Kind::lock;
+}
+
 bool is_aligned(uint64_t value) { return value % kDirectAlignment == 0; }
 
 bool is_aligned(const FileOp& op) {
@@ -131,10 +139,13 @@ void SimFileSystem::start(FileSystemOp& op) {
 void SimFileSystem::complete_file(uint64_t id) {
     const auto at = file_calls_.find(id);
     if (at == file_calls_.end() || at->second.op.empty()) return;
+    const FileOp::Kind kind = at->second.kind;
+    std::optional<ErrorCode> struck;
+    if (kind != FileOp::Kind::read) struck = disk_.count_operation();
+    if (disk_.stands_still()) return;
     auto call = file_calls_.extract(at);
     auto& op = static_cast<FileOp&>(call.mapped().op.pop_front());
-    const FileOp::Kind kind = call.mapped().kind;
-    const Status done = perform(call.mapped(), op);
+    const Status done = perform(call.mapped(), op, struck);
     if (!done) op.set_error(done.error());
     trace(static_cast<uint64_t>(kind), call.mapped().node->id, op.position,
           op.transferred + (done ? 0 : 1));
@@ -156,13 +167,14 @@ void SimFileSystem::complete_file(uint64_t id) {
     runtime_.ready(op);
 }
 
-Status SimFileSystem::perform(FileCall& call, FileOp& op) {
+Status SimFileSystem::perform(FileCall& call, FileOp& op, std::optional<ErrorCode> struck) {
     SimDisk& disk = disk_;
-    const auto planned = disk.planned_failure(true, call.kind, {}, call.node->path);
+    const std::string& path = call.node->path;
+    const auto planned = struck ? struck : disk.planned_failure(true, call.kind, {}, path);
     switch (call.kind) {
         case FileOp::Kind::read: {
-            if (planned || disk.random().chance(disk.faults.read_error)) {
-                return fail(planned.value_or(ErrorCode::io_error), "read " + call.node->path);
+            if (planned || disk.goes_wrong(disk.faults.read_error, path)) {
+                return fail(planned.value_or(ErrorCode::io_error), "read " + path);
             }
             const std::span<std::byte> into(op.into->data() + op.into_offset, op.length);
             CHECK(op.into_offset + op.length <= op.into->capacity(), "a read fits its block");
@@ -178,9 +190,10 @@ Status SimFileSystem::perform(FileCall& call, FileOp& op) {
             disk.truncate(call.node, op.length, disk.next_version());
             return {};
         case FileOp::Kind::sync:
-            if (planned || disk.random().chance(disk.faults.sync_error)) {
+            if (planned || disk.goes_wrong(disk.faults.sync_error, path) ||
+                std::exchange(call.node->write_back_failed, false)) {
                 disk.lose(call.node, call.began_at_version);
-                return fail(ErrorCode::io_error, "sync " + call.node->path);
+                return fail(ErrorCode::io_error, "sync " + path);
             }
             disk.sync(call.node, call.began_at_version);
             return {};
@@ -191,7 +204,7 @@ Status SimFileSystem::perform(FileCall& call, FileOp& op) {
 Status SimFileSystem::write(FileCall& call, FileOp& op, std::optional<ErrorCode> planned) {
     SimDisk& disk = disk_;
     const WallTime now = runtime_.wall_time();
-    const bool fails = planned || disk.random().chance(disk.faults.write_error);
+    const bool fails = planned || disk.goes_wrong(disk.faults.write_error, call.node->path);
     const uint64_t version = disk.next_version();
     const Buffer all = call.bytes.flatten();
     uint64_t wanted = all.size();
@@ -207,9 +220,13 @@ Status SimFileSystem::write(FileCall& call, FileOp& op, std::optional<ErrorCode>
 void SimFileSystem::complete_name(uint64_t id) {
     const auto at = name_calls_.find(id);
     if (at == name_calls_.end() || at->second.op.empty()) return;
+    std::optional<ErrorCode> struck;
+    const auto& waiting = static_cast<const FileSystemOp&>(at->second.op.front());
+    if (changes(waiting)) struck = disk_.count_operation();
+    if (disk_.stands_still()) return;
     auto call = name_calls_.extract(at);
     auto& op = static_cast<FileSystemOp&>(call.mapped().op.pop_front());
-    const Status done = perform(op, call.mapped().began_at_version);
+    const Status done = perform(op, call.mapped().began_at_version, struck);
     if (!done) op.set_error(done.error());
     trace(16 + static_cast<uint64_t>(op.kind), 0, hash_of(op.path),
           static_cast<uint64_t>(static_cast<int64_t>(op.error().code)));
@@ -221,11 +238,14 @@ void SimFileSystem::complete_name(uint64_t id) {
     runtime_.ready(op);
 }
 
-Status SimFileSystem::perform(FileSystemOp& op, uint64_t began_at_version) {
+Status SimFileSystem::perform(FileSystemOp& op,
+                              uint64_t began_at_version,
+                              std::optional<ErrorCode> struck) {
     using Kind = FileSystemOp::Kind;
-    if (const auto planned = disk_.planned_failure(false, {}, op.kind, op.path)) {
-        return fail(*planned, op.path);
-    }
+    const auto planned = struck ? struck : disk_.planned_failure(false, {}, op.kind, op.path);
+    const bool syncs = op.kind == Kind::sync_directory && disk_.faults.sync_error != 0;
+    const bool fails = planned || (syncs && disk_.goes_wrong(disk_.faults.sync_error, op.path));
+    if (fails) return fail(planned.value_or(ErrorCode::io_error), op.path);
     switch (op.kind) {
         case Kind::open: {
             TRY(NodeRef node, disk_.open(op.path, op.options, runtime_.wall_time()));
@@ -328,6 +348,7 @@ void SimFileSystem::die() {
     }
     file_calls_.clear();
     name_calls_.clear();
+    disk_.forget_untold();
 }
 
 }  // namespace ottla::sim

@@ -51,9 +51,9 @@ private:
     void start_file(FileOp& op, const NodeRef& node, bool direct, bool writable);
     void complete_file(uint64_t id);
     void complete_name(uint64_t id);
-    Status perform(FileCall& call, FileOp& op);
+    Status perform(FileCall& call, FileOp& op, std::optional<ErrorCode> struck);
     Status write(FileCall& call, FileOp& op, std::optional<ErrorCode> planned);
-    Status perform(FileSystemOp& op, uint64_t began_at_version);
+    Status perform(FileSystemOp& op, uint64_t began_at_version, std::optional<ErrorCode> struck);
     Status change_names(FileSystemOp& op);
     void settle_write(FileCall& call);
     Duration duration_of(uint64_t bytes, bool is_sync);

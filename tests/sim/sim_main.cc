@@ -5,6 +5,8 @@
 //   ottla_sim --seeds 200            seeds 1 to 200 of every scenario
 //   ottla_sim --seeds 100..150 --scenario storage
 //   ottla_sim --seed 117 --scenario storage --verbose
+//   ottla_sim --scenario points --seed 3 --fault-at 218
+//                                    one of the faults that scenario strikes with in turn
 //   ottla_sim --seeds 500 --bug acknowledge-before-durable --must-fail
 //                                    a planted bug: succeeds when some seed finds it
 #include <fmt/format.h>
@@ -25,6 +27,7 @@ struct Arguments {
     uint64_t last = 20;
     std::string scenario;
     std::string bug;
+    uint64_t fault_at = 0;
     bool verbose = false;
     bool must_fail = false;
     bool quiet = false;  ///< totals only
@@ -32,7 +35,7 @@ struct Arguments {
 
 constexpr std::string_view kUsage =
     "usage: ottla_sim [--seeds COUNT|FIRST..LAST] [--seed N] [--scenario NAME] [--bug NAME]\n"
-    "                 [--must-fail] [--quiet] [--verbose]\n";
+    "                 [--fault-at N] [--must-fail] [--quiet] [--verbose]\n";
 
 bool parse_number(std::string_view text, uint64_t& out) {
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
@@ -54,6 +57,7 @@ bool parse_one(std::string_view name, std::string_view value, Arguments& argumen
     if (name == "--scenario") arguments.scenario = value;
     if (name == "--bug") arguments.bug = value;
     if (name == "--scenario" || name == "--bug") return true;
+    if (name == "--fault-at") return parse_number(value, arguments.fault_at);
     if (name != "--seed" || !parse_number(value, arguments.first)) return false;
     arguments.last = arguments.first;
     return true;
@@ -104,7 +108,10 @@ void run_seed(std::span<const Scenario* const> chosen,
     uint64_t trace = 0;
     for (const Scenario* scenario : chosen) {
         const ScenarioOutcome outcome =
-            scenario->run({.seed = seed, .bug = arguments.bug, .verbose = arguments.verbose});
+            scenario->run({.seed = seed,
+                           .bug = arguments.bug,
+                           .verbose = arguments.verbose,
+                           .fault_at = arguments.fault_at});
         totals.simulated += outcome.seconds;
         totals.events += outcome.events;
         trace = trace * 31 + outcome.trace;
@@ -137,7 +144,8 @@ int run_seeds(std::span<const Scenario* const> chosen, const Arguments& argument
 int run(const Arguments& arguments) {
     std::vector<const Scenario*> chosen;
     for (const Scenario& scenario : scenarios()) {
-        const bool named = arguments.scenario.empty() || arguments.scenario == scenario.name;
+        const bool all = arguments.scenario.empty() && !scenario.only_by_name;
+        const bool named = all || arguments.scenario == scenario.name;
         const bool fits = arguments.bug.empty() || has_bug(scenario, arguments.bug);
         if (named && fits) chosen.push_back(&scenario);
     }

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// A World with one process that does to its logs whatever a broker may do - create, append, roll,
-// truncate, move the start, delete, checkpoint, stop - on the real storage/ and the simulated disk,
-// while the process is killed, loses power, fails to sync or finds the disk full. After every start
-// each log is read whole and held against its LogModel; while it runs, reads, verdicts on
-// duplicates and the movement of durable ends are checked as they happen.
+// A World with one process that does to its logs whatever a broker may do - create, append in and
+// out of transactions, roll, truncate, move the start, delete and create again in another
+// directory, checkpoint, stop - while retention and the cleaner work on their own, on the real
+// storage/ and the simulated disk: the process is killed, loses power, fails to write or sync in one
+// directory or all, finds the disk full, comes back with another number of shards. After every
+// start each log is read whole and held against its LogModel; while it runs, reads, verdicts on
+// duplicates, transactions and the movement of ends are checked as they happen.
 #pragma once
 
+#include <array>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,19 +26,31 @@ namespace ottla::sim {
 
 class StorageProgram;
 
+inline const std::array<std::string, 2> kDirectories = {"/data/one", "/data/two"};
+
 /// One log under test; outlives the processes that serve it.
 struct TestedLog {
     std::string name;
+    storage::LogConfig config;
     LogModel model;
     Random random;
+    /// The first is idempotent only, the others write in transactions.
+    std::array<ProducerId, 3> producers;
+    size_t directory = 0;
     int32_t next_label = 0;
-    ProducerId producer;
     bool truncated = false;  ///< since the last start
+    Offset replicated{0};    ///< the highest high watermark that it was ever told
+
+    [[nodiscard]] bool is_retained() const {
+        return config.retention_ms >= 0 || config.retention_bytes >= 0;
+    }
 };
 
 struct StorageOptions {
     uint64_t seed = 1;
-    uint32_t logs = 4;
+    uint32_t logs = 5;
+    /// What each driver does in one life of the process; 0: no end.
+    uint64_t acts = 0;
     TestFaults bugs;
     bool verbose = false;
 };
@@ -43,18 +59,29 @@ class StorageWorld {
 public:
     explicit StorageWorld(const StorageOptions& options);
 
-    /// Boots the program; it begins to work on its own once it has recovered and checked itself.
-    void start();
-    /// Runs until the program serves (or failed); false when it never does.
+    /// Boots the program with `shards` (0: drawn); it begins to work on its own once it has
+    /// recovered and checked itself. Faults are off.
+    void start(uint32_t shards = 0);
+    /// Runs until the program serves (or failed, or gave up for a fault); false when it does not.
     bool run_until_serving();
     /// A clean stop, checked like any other end.
     void stop_cleanly();
+    /// Somebody takes what was free, or most of it.
+    void shrink_disk();
     /// From here on there is room for everything.
     void give_space_back();
+    /// From here on the disk fails under `path`; everywhere if it is empty.
+    void begin_faults(std::string path);
+    void end_faults();
     void note_failure(const std::string& what);
+    [[nodiscard]] bool may_fail(size_t directory) const;
+    /// One event; false when there is none, or the disk stands still.
+    bool step();
+    [[nodiscard]] StorageProgram& program();
+    /// Is that how the damage may be told?
+    [[nodiscard]] bool names_damage(const Error& error) const;
 
-    [[nodiscard]] ProducerId producer_of(const TestedLog& log) const { return log.producer; }
-
+    const StorageOptions options;
     World world;
     Machine& machine;
     Process& process;
@@ -63,11 +90,14 @@ public:
     std::map<std::string, TestedLog> logs;
     std::map<uint64_t, Buffer> sent;  ///< batches by content, to send them again
     std::string failure;
-    bool may_fail = false;  ///< faults are on: the directory may go offline
+    std::optional<std::string> failing;  ///< where the disk fails: directories go offline
     bool may_be_full = false;  ///< the disk is small: appends are refused, nothing goes offline
+    std::optional<std::string> damaged;  ///< a file in which a bit flipped since the last life
+    uint64_t refusals = 0;               ///< of logs, by name, for that reason
     uint64_t appended = 0;
     uint64_t duplicates = 0;
     uint64_t refused = 0;
+    uint64_t retained = 0;
     uint64_t recoveries = 0;
 };
 

@@ -286,6 +286,32 @@ TEST(LogCleaner, AnActiveProducerKeepsItsSequence) {
     EXPECT_EQ(bench.read(again).table, bench.wanted);
 }
 
+TEST(LogCleaner, AProducerWhoseLastBatchIsInTheTailKeepsTheOneThatATruncationWouldLeave) {
+    CleanerBench bench;
+    bench.start();
+    Log& log = bench.create("t");
+    BatchOptions options;
+    options.producer_id = ProducerId{5};
+    options.producer_epoch = ProducerEpoch{0};
+    options.base_sequence = 0;
+    bench.put(log, "key 0", "first", options);
+    bench.fill(log, 200, 5);
+    BatchOptions second = options;
+    second.base_sequence = 1;
+    const Offset tail = bench.put(log, "key 0", "not replicated", second);
+    bench.wait();
+    ASSERT_GT(bench.swaps(log), 0U);
+    ASSERT_TRUE(bench.bench.run(log.truncate_to(tail)));
+    bench.settle(log);
+    bench.kill();
+    for (const std::string& path : bench.bench.disk().files()) {
+        if (path.ends_with(".snapshot")) EXPECT_TRUE(bench.bench.disk().unlink(path));
+    }
+    bench.start();
+    Log& again = *bench.find("t");
+    EXPECT_EQ(bench.put(again, "key 0", "first", options), Offset{0}) << "a duplicate";
+}
+
 TEST(LogCleaner, AMapThatIsTooSmallCleansInSeveralRounds) {
     CleanerBench bench;
     bench.settings.cleaner_map_bytes = 24UZ * 16 * 40;

@@ -268,6 +268,23 @@ TEST(Transactions, TruncationAtAnyOffsetAndACrashBehindItLeaveWhatARescanSays) {
     }
 }
 
+TEST(Transactions, OneThatEndedBelowTheLogStartDoesNotOpenAgainByATruncation) {
+    TransactionBench bench;
+    bench.start();
+    Log& log = bench.create("t");
+    bench.write(log, 1);
+    ASSERT_TRUE(log.roll());  // A snapshot in which it is open.
+    bench.commit(log, 1);
+    for (int i = 0; i < 3; ++i) bench.write(log, 2, false);
+    bench.replicate(log);
+    bench.run_for(std::chrono::milliseconds(100));
+    ASSERT_TRUE(log.delete_records(Offset{2}));
+    ASSERT_TRUE(bench.bench.run(log.truncate_to(Offset{4})));
+    log.note_high_watermark(log.log_end());
+    EXPECT_EQ(log.first_open_transaction(), std::nullopt);
+    EXPECT_EQ(log.last_stable_offset(), Offset{4});
+}
+
 Task<> transaction_story(TransactionBench& bench, Log& log, bool& done) {
     for (int round = 0; round < 4; ++round) {
         write_transactions(bench, log, 2);
