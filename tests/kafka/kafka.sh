@@ -6,6 +6,7 @@
 #   kafka.sh install                        java, mvn and the jars
 #   kafka.sh jars                           prints the folder of the jars, fetching them first
 #   kafka.sh run CLASS [ARGUMENT]...        a main class, such as org.apache.kafka.tools.TopicCommand
+#   kafka.sh serve-tools                    runs many of those in one Java machine (Tools.java says how)
 #   kafka.sh format DIR PORT [ARGUMENT]...  kafka-storage format for the broker below: --release-version 4.0
 #   kafka.sh start DIR PORT [KEY=VALUE]...  a broker that is its own controller (on PORT+1), in the foreground;
 #                                           data in DIR/data, which is formatted unless it is already; the node id
@@ -55,6 +56,13 @@ run_tool() {
     # shellcheck disable=SC2086
     exec java ${TOOL_HEAP:--Xmx256m} -XX:+UseSerialGC -XX:TieredStopAtLevel=1 "${logging[@]}" \
         -cp "$cache/jars/*" "$@"
+}
+
+serve_tools() {
+    fetch_jars
+    # shellcheck disable=SC2086
+    exec java ${TOOL_HEAP:--Xmx512m} -XX:+UseSerialGC -XX:TieredStopAtLevel=1 "${logging[@]}" \
+        -cp "$cache/jars/*" "$here/Tools.java" "$cache/jars"
 }
 
 write_properties() {
@@ -111,7 +119,8 @@ case ${1:-} in
     install) install ;;
     jars) fetch_jars; printf '%s\n' "$cache/jars" ;;
     run) shift; run_tool "$@" ;;
+    serve-tools) serve_tools ;;
     format) shift; format "$@" ;;
     start) shift; start "$@" ;;
-    *) sed -n '3,16s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; [[ -z ${1:-} ]] || die "no verb '$1'" ;;
+    *) sed -n '3,17s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; [[ -z ${1:-} ]] || die "no verb '$1'" ;;
 esac

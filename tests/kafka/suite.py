@@ -8,8 +8,10 @@ import os
 import pathlib
 import re
 import signal
+import struct
 import subprocess
 import sys
+import threading
 import traceback
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -57,14 +59,43 @@ def install():
         sys.exit("this suite needs Java, Maven and Apache Kafka's jars; the lines above say which of them is missing")
 
 
+class Tools:
+    """Kafka's command line tools in one Java machine (Tools.java), which is started when one is needed."""
+
+    def __init__(self):
+        self.process = None
+
+    def run(self, words, limit):
+        """(exit code, what it printed)."""
+        if self.process is None:
+            self.process = subprocess.Popen([KAFKA, "serve-tools"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        parts = [word.encode() for word in words]
+        late = threading.Timer(limit, self.process.kill)
+        late.start()
+        try:
+            request = struct.pack(">i", len(parts)) + b"".join(struct.pack(">i", len(part)) + part for part in parts)
+            self.process.stdin.write(request)
+            self.process.stdin.flush()
+            code, size = struct.unpack(">ii", self.process.stdout.read(8))
+            return code, self.process.stdout.read(size).decode(errors="replace")
+        except (OSError, struct.error) as problem:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+            raise AssertionError(f"{words[0]} took the Java machine with it, or longer than {limit} s") from problem
+        finally:
+            late.cancel()
+
+
+TOOLS = Tools()
+
+
 def tool(name, *arguments, stdin="", check=True, limit=TOOL_LIMIT_SECONDS):
     """Runs one of Kafka's command line tools, a main class, and returns what it printed (both streams)."""
-    words = [KAFKA, "run", name, *map(str, arguments)]
-    done = subprocess.run(words, input=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          timeout=limit)
-    if check and done.returncode != 0:
-        raise AssertionError(f"{name} {' '.join(map(str, arguments))} ended with {done.returncode}:\n{done.stdout}")
-    return done.stdout
+    code, printed = TOOLS.run([name, *map(str, arguments), stdin], limit)
+    if check and code != 0:
+        raise AssertionError(f"{name} {' '.join(map(str, arguments))} ended with {code}:\n{printed}")
+    return printed
 
 
 def equal(expected, actual, what):
