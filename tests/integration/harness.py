@@ -70,6 +70,8 @@ class Broker:
 
     def spawn(self):
         """Starts it without waiting: two events, for READY (or its end) and for its end alone."""
+        if self.process is not None:
+            self.kill()  # Left by a check that failed.
         self.process = subprocess.Popen(self.command(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                                         errors="replace", cwd=self.directory)
         ready, ended = threading.Event(), threading.Event()
