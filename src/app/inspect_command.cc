@@ -58,7 +58,7 @@ int inspect_messages(OutputFormat format) {
 
 constexpr std::string_view kUsage =
     "usage: ottla inspect [segment|index|timeindex|txnindex|journal|snapshot|checkpoint|"
-    "quorum-state|metadata] FILE|FOLDER... [--records] [--entries] [--output table|json]\n"
+    "quorum-state|metadata|sums] FILE|FOLDER... [--records] [--entries] [--output table|json]\n"
     "       ottla inspect message [--output json] < lines";
 
 /// stdout keeps its buffer: a segment has millions of rows.

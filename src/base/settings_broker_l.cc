@@ -101,6 +101,11 @@ constexpr Setting kRows[] = {
      "power: acknowledged means synced. relaxed: acknowledged means written."},
     {"ottla.memory.bytes", int64, "0", "0..", kStatic,
      "Memory for buffers; 0 takes a share of what the machine or the cgroup allows."},
+    {"ottla.scrub.bytes.per.second", int64, "8388608", "0..", kStatic,
+     "How fast closed segments are read again in the background and held against their checksums, in "
+     "all; 0: never."},
+    {"ottla.scrub.interval.ms", int64, "604800000", "1000..", kStatic,
+     "From the beginning of one such reading of everything to the beginning of the next."},
     {"ottla.shards", int32, "0", "0..64", kStatic,
      "Threads that own partitions and connections; 0 is one for each core, at most 8."},
     {"principal.builder.class",

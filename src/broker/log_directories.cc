@@ -134,6 +134,14 @@ Task<Status> LogDirectories::recover_and_serve() {
     co_return Status();
 }
 
+std::vector<std::string> LogDirectories::damage() const {
+    std::vector<std::string> lines;
+    for (const auto& directory : directories_) {
+        for (const storage::Damage& one : directory->damage()) lines.push_back(one.what);
+    }
+    return lines;
+}
+
 Task<Status> LogDirectories::close(std::vector<std::vector<storage::LogCheckpoint>> checkpoints,
                                    BrokerEpoch broker_epoch) {
     for (size_t i = 0; i < directories_.size(); ++i) {

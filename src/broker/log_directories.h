@@ -36,6 +36,8 @@ public:
 
     /// Everything on disk is in segments, and from here on the directories are not clean.
     Task<Status> recover_and_serve();
+    /// What was wrong with small files, a line each.
+    [[nodiscard]] std::vector<std::string> damage() const;
     /// Clean stop: `checkpoints` of all shards, one entry a directory in the order of served().
     Task<Status> close(std::vector<std::vector<storage::LogCheckpoint>> checkpoints,
                        BrokerEpoch broker_epoch);

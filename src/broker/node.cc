@@ -75,6 +75,9 @@ Task<Status> Node::open(storage::StorageSettings storage) {
     facts_.cluster_id = directories_->identity().cluster_id;
     CO_TRY_STATUS(co_await open_quorum());
     CO_TRY_STATUS(co_await directories_->recover_and_serve());
+    for (const std::string& line : directories_->damage()) {
+        log_.write(LogLevel::warning, "damage: " + line);
+    }
     partitions_.found(directories_->logs(), directories_->served());
     const auto served = directories_->served();
     for (uint32_t index = 0; index < shards_.size(); ++index) {

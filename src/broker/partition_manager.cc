@@ -5,6 +5,7 @@
 
 #include "broker/topic_config.h"
 #include "ottla/fan_out.h"
+#include "storage/offset_checkpoint.h"
 
 namespace ottla::broker {
 namespace {
@@ -112,8 +113,10 @@ void PartitionManager::choose_log(const metadata::MetadataImage& image,
                                   Work& work) {
     work.step = Step::open;
     if (auto node = unclaimed_.extract(work.name); !node.empty()) {
-        const Uuid& id = node.mapped().topic_id;
-        const bool same = id == work.key.topic_id || id.is_zero();
+        storage::FoundLog& log = node.mapped();
+        const bool same = storage::may_be_damaged_id(log.topic_id, work.key.topic_id);
+        log.rewrite_topic_id = same && log.topic_id != work.key.topic_id;
+        if (same) log.topic_id = work.key.topic_id;
         (same ? work.found : work.replaces) = std::move(node.mapped());
     }
     if (work.found) {

@@ -44,6 +44,12 @@ Shard::Shard(Ports ports, const NodeFacts& facts, Logger& log, storage::StorageS
       append_turn_(ports.runtime, 1),
       image_(std::make_shared<const metadata::MetadataImage>()),
       image_changed_(ports.runtime),
+      damaged_batches_(metrics_.counter("ottla_storage_damaged_batches_total",
+                                        "Damaged places found in segments: records are lost.")),
+      damaged_indexes_(metrics_.counter("ottla_storage_damaged_indexes_total",
+                                        "Damaged index files found and built anew.")),
+      damaged_states_(metrics_.counter("ottla_storage_damaged_states_total",
+                                       "Damaged snapshots and checkpoints found.")),
       producer_id_turn_(ports.runtime, 1),
       background_(ports.runtime),
       store_(ports, storage, this) {}
@@ -200,6 +206,16 @@ void Shard::directory_full(const std::string&, const Error& why) {
 void Shard::directory_has_room(const std::string& log_dir) {
     log_.write(LogLevel::info, fmt::format("shard {} writes to {} again: there is space",
                                            runtime().shard().value(), log_dir));
+}
+
+void Shard::damage_found(const storage::Damage& damage) {
+    switch (damage.kind) {
+        case storage::Damage::Kind::batch: damaged_batches_.add(); break;
+        case storage::Damage::Kind::index: damaged_indexes_.add(); break;
+        case storage::Damage::Kind::state: damaged_states_.add(); break;
+    }
+    const bool lost = damage.kind == storage::Damage::Kind::batch;
+    log_.write(lost ? LogLevel::error : LogLevel::warning, "damage: " + damage.what);
 }
 
 Task<> Shard::spread_failure(std::string log_dir, Error why) {

@@ -20,6 +20,7 @@
 #include "broker/placement.h"
 #include "metadata/image.h"
 #include "ottla/log.h"
+#include "ottla/metrics.h"
 #include "ottla/ports.h"
 #include "ottla/sync.h"
 #include "records/codec.h"
@@ -53,6 +54,7 @@ public:
     [[nodiscard]] const NodeFacts& facts() const { return facts_; }
     [[nodiscard]] Logger& log() { return log_; }
     [[nodiscard]] storage::LogStore& store() { return store_; }
+    [[nodiscard]] const Metrics& metrics() const { return metrics_; }
     [[nodiscard]] Codecs& codecs() { return codecs_; }
     [[nodiscard]] Budget& frame_bytes() { return frame_bytes_; }
     [[nodiscard]] ClientBytes& client_bytes() { return client_bytes_; }
@@ -116,6 +118,7 @@ public:
     void directory_failed(const std::string& log_dir, const Error& why) override;
     void directory_full(const std::string& log_dir, const Error& why) override;
     void directory_has_room(const std::string& log_dir) override;
+    void damage_found(const storage::Damage& damage) override;
 
 private:
     Task<> auto_create_now(std::string topic);
@@ -140,6 +143,10 @@ private:
     std::map<uint64_t, replication::FetchWaiter*> parked_;
     uint64_t tickets_ = 0;
     std::set<std::string> being_created_;
+    Metrics metrics_;
+    Counter& damaged_batches_;
+    Counter& damaged_indexes_;
+    Counter& damaged_states_;
     ProducerIdBlock producer_ids_;  // shard 0
     Budget producer_id_turn_;       // one at a time asks for the next block
     Gate background_;

@@ -94,6 +94,11 @@ storage::StorageSettings storage_of(const broker::NodeFacts& facts) {
     storage.cleaner_bytes_per_second = limited ? rate / facts.shard_count + 1 : rate;
     storage.retention_check_interval =
         std::chrono::milliseconds(facts.settings.number("log.retention.check.interval.ms"));
+    const auto scrub =
+        static_cast<uint64_t>(facts.settings.number("ottla.scrub.bytes.per.second"));
+    storage.scrub_bytes_per_second = scrub == 0 ? 0 : scrub / facts.shard_count + 1;
+    storage.scrub_interval =
+        std::chrono::milliseconds(facts.settings.number("ottla.scrub.interval.ms"));
     storage.shards = facts.shard_count;
     const int64_t reserve = facts.settings.number("ottla.disk.reserve.bytes");
     if (reserve >= 0) storage.disk_reserve_bytes = static_cast<uint64_t>(reserve);

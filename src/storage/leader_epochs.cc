@@ -33,6 +33,16 @@ LeaderEpoch LeaderEpochs::epoch_at(Offset offset) const {
     return after == entries_.begin() ? kNoLeaderEpoch : std::prev(after)->epoch;
 }
 
+bool LeaderEpochs::allows(LeaderEpoch epoch, Offset last) const {
+    if (entries_.empty() || epoch == kNoLeaderEpoch) return true;
+    const auto after = std::ranges::upper_bound(entries_, last, {}, &EpochStart::start);
+    // The first entry may have begun earlier: it moved up with the log's start.
+    if (after == entries_.begin()) return epoch >= LeaderEpoch{0} && epoch <= after->epoch;
+    const LeaderEpoch known = std::prev(after)->epoch;
+    if (after == entries_.end()) return epoch == known;
+    return epoch >= known && epoch < after->epoch;
+}
+
 EpochEnd LeaderEpochs::end_of(LeaderEpoch requested, Offset log_end) const {
     if (requested == kNoLeaderEpoch || entries_.empty()) return {};
     if (requested == entries_.back().epoch) return {requested, log_end};

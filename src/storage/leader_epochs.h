@@ -41,6 +41,8 @@ public:
     [[nodiscard]] std::optional<EpochStart> earliest() const;
     /// The epoch that wrote `offset`; kNoLeaderEpoch when it is older than all entries.
     [[nodiscard]] LeaderEpoch epoch_at(Offset offset) const;
+    /// May a batch that ends with `last` be of `epoch`? Yes where nothing is known of it.
+    [[nodiscard]] bool allows(LeaderEpoch epoch, Offset last) const;
     /// Trap 55: latest epoch -> log end; unknown larger -> none; older than the first entry -> as
     /// asked, with the first entry's start; else the floor epoch with the next one's start.
     [[nodiscard]] EpochEnd end_of(LeaderEpoch requested, Offset log_end) const;

@@ -506,7 +506,7 @@ Task<Result<std::vector<AbortedTransaction>>> Log::aborted_transactions(Offset f
     const std::vector<std::shared_ptr<Segment>> held(
         log.segments.begin() + static_cast<ptrdiff_t>(log.segment_index(from)), log.segments.end());
     for (const std::shared_ptr<Segment>& segment : held) {
-        CO_TRY_STATUS(co_await LogParts::ensure_indexes(segment));
+        CO_TRY_STATUS(co_await log.ensure_indexes(segment));
         if (!segment->transaction_index().collect(from, to, found)) break;
     }
     std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) {

@@ -73,6 +73,9 @@ struct StorageSettings {
     size_t cleaner_map_bytes = 128UZ * 1024 * 1024;
     size_t cleaner_io_bytes = 512UZ * 1024;
     uint64_t cleaner_bytes_per_second = std::numeric_limits<uint64_t>::max();
+    /// ottla.scrub.bytes.per.second (this shard's share; 0: never), .interval.ms.
+    uint64_t scrub_bytes_per_second = 8ULL * 1024 * 1024;
+    Duration scrub_interval = std::chrono::hours(7 * 24);
     /// Appends leave this much of the disk free (disk_room.h).
     std::optional<uint64_t> disk_reserve_bytes;
     /// How often free space is looked at while appends come, and a full disk is tried again.

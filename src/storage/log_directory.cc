@@ -7,6 +7,7 @@
 #include <charconv>
 #include <map>
 
+#include "base/uuid.h"
 #include "ottla/fan_out.h"
 #include "storage/atomic_file.h"
 #include "storage/catalogue.h"
@@ -37,19 +38,6 @@ BrokerEpoch parse_clean_shutdown(std::string_view text) {
     return BrokerEpoch{epoch};
 }
 
-/// A missing checkpoint file is an empty one; a damaged one is an error only where files are
-/// trusted.
-Task<Result<OffsetCheckpoint>> read_checkpoint(FileSystem& files, std::string path, bool trusted) {
-    const auto text = co_await read_file(files, path, kMostCheckpoint);
-    if (!text && text.error().code == ErrorCode::not_found) co_return OffsetCheckpoint{};
-    if (!text) co_return std::unexpected(text.error());
-    auto parsed = parse_offset_checkpoint(text->text());
-    if (!parsed && trusted) {
-        co_return fail(ErrorCode::corrupt, fmt::format("{}: {}", path, parsed.error().detail));
-    }
-    co_return parsed.value_or(OffsetCheckpoint{});
-}
-
 Offset value_of(const OffsetCheckpoint& entries, const TopicPartition& log) {
     const auto at = entries.find(log);
     return at == entries.end() ? kNoOffset : at->second;
@@ -63,7 +51,7 @@ LogDirectory::LogDirectory(Ports ports, std::string path, StorageSettings settin
 std::string LogDirectory::file(std::string_view name) const { return join_path(path_, name); }
 
 ServedDirectory LogDirectory::served() const {
-    return {path_, meta_ ? meta_->directory_id : Uuid{}};
+    return {path_, meta_ ? meta_->directory_id : Uuid{}, sums_.reign};
 }
 
 Task<Result<std::unique_ptr<LogDirectory>>> LogDirectory::open(Ports ports,
@@ -111,7 +99,71 @@ Task<Status> LogDirectory::read_state() {
         occupied = occupied || log || parse_journal_file(entry.name).has_value();
     }
     empty_ = !occupied;
-    co_return Status();
+    const auto text_of = [](const Result<Buffer>& read) { return read ? read->text() : ""; };
+    co_return co_await read_sums(text_of(properties), text_of(shutdown));
+}
+
+void LogDirectory::note_damage(std::string_view name, std::string_view what) {
+    const std::string path = file(name);
+    damage_.push_back({Damage::Kind::state, path, 0, fmt::format("{}: {}", path, what)});
+}
+
+Task<Status> LogDirectory::read_sums(std::string_view meta, std::string_view shutdown) {
+    const auto text = co_await read_file(ports_.files, file(kDirectorySumsFile), kMostProperties);
+    auto parsed = text ? parse_directory_sums(text->text()) : fail(ErrorCode::not_found);
+    if (text && !parsed) note_damage(kDirectorySumsFile, parsed.error().detail);
+    if (parsed && clean_ && !guarded_ && parsed->stopped) {
+        CO_TRY(const FileStatus stop, co_await ports_.files.status(file(kCleanShutdownFile)));
+        ours_ = stop.modified == *parsed->stopped && parsed->agrees(kCleanShutdownFile, shutdown);
+    }
+    ours_ = parsed && (ours_ || guarded_);
+    if (ours_) {
+        sums_ = *std::move(parsed);
+    } else {
+        const uint64_t high = ports_.runtime.random();
+        const uint64_t low = ports_.runtime.random();
+        sums_.reign = make_uuid(high, low);
+    }
+    if (sums_.agrees(kMetaPropertiesFile, meta)) co_return Status();
+    co_return fail(ErrorCode::corrupt,
+                   fmt::format("{}: it is not what was written there (checksum in {}): damaged, or "
+                               "edited by hand; remove {} to accept it as it is",
+                               file(kMetaPropertiesFile), kDirectorySumsFile,
+                               file(kDirectorySumsFile)));
+}
+
+/// Of the checkpoint files as they are now; `stopped`: after the clean-shutdown file.
+Task<Status> LogDirectory::write_sums(bool stopped) {
+    DirectorySums sums;
+    sums.reign = sums_.reign;
+    for (const std::string_view name :
+         {kMetaPropertiesFile, kRecoveryPointFile, kLogStartFile, kHighWatermarkFile,
+          kCleanerOffsetFile, kCleanShutdownFile}) {
+        if (!stopped && name != kMetaPropertiesFile) continue;
+        const auto text = co_await read_file(ports_.files, file(name), kMostCheckpoint);
+        if (text) sums.files.emplace(name, sum_of(text->span()));
+    }
+    if (stopped) {
+        CO_TRY(const FileStatus stop, co_await ports_.files.status(file(kCleanShutdownFile)));
+        sums.stopped = stop.modified;
+    }
+    Buffer text = Buffer::copy_of(to_text(sums));
+    co_return co_await replace_file(ports_.files, file(kDirectorySumsFile), text);
+}
+
+/// A missing file is an empty one, and so is a damaged one: what they say can be found again.
+Task<Result<OffsetCheckpoint>> LogDirectory::read_checkpoint(std::string_view name) {
+    const auto text = co_await read_file(ports_.files, file(name), kMostCheckpoint);
+    if (!text && text.error().code == ErrorCode::not_found) co_return OffsetCheckpoint{};
+    if (!text) co_return std::unexpected(text.error());
+    auto parsed = parse_offset_checkpoint(text->text());
+    const bool agrees = !clean_ || sums_.agrees(name, text->text());
+    if (parsed && agrees) co_return *std::move(parsed);
+    if (clean_) {
+        note_damage(name, parsed ? "it is not what was written there; done without"
+                                 : parsed.error().detail + "; done without");
+    }
+    co_return OffsetCheckpoint{};
 }
 
 Task<Status> LogDirectory::format(MetaProperties meta) {
@@ -228,14 +280,10 @@ Task<Status> LogDirectory::remove_leftovers() {
 }
 
 Task<Status> LogDirectory::find_logs() {
-    CO_TRY(const auto points,
-           co_await read_checkpoint(ports_.files, file(kRecoveryPointFile), clean_));
-    CO_TRY(const auto starts, co_await read_checkpoint(ports_.files, file(kLogStartFile), clean_));
-    CO_TRY(const auto watermarks,
-           co_await read_checkpoint(ports_.files, file(kHighWatermarkFile), clean_));
-    // Never a reason not to start: what it does not say is cleaned again. Kafka makes it empty.
-    CO_TRY(const auto cleaned,
-           co_await read_checkpoint(ports_.files, file(kCleanerOffsetFile), false));
+    CO_TRY(const auto points, co_await read_checkpoint(kRecoveryPointFile));
+    CO_TRY(const auto starts, co_await read_checkpoint(kLogStartFile));
+    CO_TRY(const auto watermarks, co_await read_checkpoint(kHighWatermarkFile));
+    CO_TRY(const auto cleaned, co_await read_checkpoint(kCleanerOffsetFile));
     has_cleaner_offsets_ = has_cleaner_offsets_ || !cleaned.empty();
     CO_TRY(const auto entries, co_await ports_.files.list(path_));
     logs_.clear();
@@ -270,7 +318,9 @@ Task<Status> LogDirectory::read_topic_id(FoundLog& found) {
     if (!text) co_return std::unexpected(text.error());
     const auto id = parse_partition_metadata(text->text());
     if (!id && clean_) {
-        co_return fail(ErrorCode::corrupt, fmt::format("{}: {}", metadata, id.error().detail));
+        damage_.push_back({Damage::Kind::state, metadata, 0,
+                           fmt::format("{}: {}; the log is that of the topic of its name", metadata,
+                                       id.error().detail)});
     }
     found.topic_id = id.value_or(Uuid{});
     co_return Status();
@@ -281,6 +331,8 @@ Task<Status> LogDirectory::begin_serving() {
     if (!made && made.error().code != ErrorCode::already_exists) co_return made;
     guarded_ = true;
     CO_TRY_STATUS(co_await ports_.files.sync_directory(path_));
+    // A reign is known before anything is written in it.
+    if (!ours_) CO_TRY_STATUS(co_await write_sums(false));
     CO_TRY_STATUS(co_await remove_file(ports_.files, file(kCleanShutdownFile)));
     co_return co_await ports_.files.sync_directory(path_);
 }
@@ -315,6 +367,7 @@ Task<Status> LogDirectory::close(std::vector<LogCheckpoint> logs, BrokerEpoch br
     CO_TRY_STATUS(co_await remove_retired_markers(ports_.files, path_));
     Buffer text = Buffer::copy_of(clean_shutdown_text(broker_epoch));
     CO_TRY_STATUS(co_await replace_file(ports_.files, file(kCleanShutdownFile), text));
+    CO_TRY_STATUS(co_await write_sums(true));
     const Status removed = co_await ports_.files.remove_directory(file(kGuardFolder));
     if (!removed && removed.error().code != ErrorCode::not_found) co_return removed;
     co_return co_await ports_.files.sync_directory(path_);

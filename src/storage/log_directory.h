@@ -9,6 +9,7 @@
 //   .ottla/                guard, an empty folder on which Kafka refuses to start: from
 //                          begin_serving to close. `ottla storage close` replays and removes it
 //   .ottla-journal-<s>-<n> journals (journal_format.h); none after a clean stop
+//   .ottla-sums            reign and checksums (directory_sums.h)
 //   .ottla-catalogue-<s>   what the journals no longer say (catalogue.h); none after a clean stop
 //   {recovery-point,log-start,replication,cleaner}-offset-checkpoint
 //
@@ -27,9 +28,11 @@
 #include "ottla/result.h"
 #include "ottla/task.h"
 #include "ottla/types.h"
+#include "storage/directory_sums.h"
 #include "storage/log_config.h"
 #include "storage/log_store.h"
 #include "storage/meta_properties.h"
+#include "storage/offset_checkpoint.h"
 
 namespace ottla::storage {
 
@@ -52,6 +55,8 @@ public:
     /// The broker epoch of the last clean stop (KIP-966); -1 if it was not clean or does not say.
     [[nodiscard]] BrokerEpoch previous_broker_epoch() const { return previous_broker_epoch_; }
     [[nodiscard]] ServedDirectory served() const;
+    /// Small files that are not what was written, and what was done about it.
+    [[nodiscard]] const std::vector<Damage>& damage() const { return damage_; }
 
     Task<Status> format(MetaProperties meta);
     /// Replays every journal found, whatever the shard count was, into the segments, syncs, removes
@@ -72,6 +77,10 @@ public:
 private:
     LogDirectory(Ports ports, std::string path, StorageSettings settings);
     Task<Status> read_state();
+    Task<Status> read_sums(std::string_view meta, std::string_view shutdown);
+    Task<Status> write_sums(bool stopped);
+    Task<Result<OffsetCheckpoint>> read_checkpoint(std::string_view name);
+    void note_damage(std::string_view name, std::string_view what);
     Task<Status> find_logs();
     Task<Status> read_topic_id(FoundLog& found);
     Task<Status> remove_leftovers();
@@ -86,10 +95,14 @@ private:
     std::unique_ptr<FileLock> lock_;
     std::optional<MetaProperties> meta_;
     std::vector<FoundLog> logs_;
+    DirectorySums sums_;
+    std::vector<Damage> damage_;
     BrokerEpoch previous_broker_epoch_{-1};
     bool empty_ = false;
     bool clean_ = false;
     bool guarded_ = false;
+    /// Nobody but Ottla has been here since `sums_` were written.
+    bool ours_ = false;
     bool has_cleaner_offsets_ = false;
 };
 

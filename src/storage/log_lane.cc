@@ -81,6 +81,14 @@ Task<Status> LogParts::make_directory() {
     co_return written;
 }
 
+/// Sums never meet other bytes than theirs, not after a crash either.
+Task<Status> LogParts::forget_sums(const Segment& segment) {
+    const Status removed = co_await home.files().unlink(sums_path(segment));
+    if (removed) co_return co_await home.files().sync_directory(identity.path);
+    if (removed.error().code == ErrorCode::not_found) co_return Status();
+    co_return removed;
+}
+
 Task<Status> LogParts::truncate_files(FileEffect& effect) {
     for (auto& segment : effect.removed) CO_TRY_STATUS(co_await segment->remove_files());
     effect.removed.clear();
@@ -92,6 +100,7 @@ Task<Status> LogParts::truncate_files(FileEffect& effect) {
     effect.snapshots.clear();
     Segment& segment = *effect.segment;
     if (!holds(segment)) co_return Status();  // Truncated again.
+    CO_TRY_STATUS(co_await forget_sums(segment));
     CO_TRY(const std::shared_ptr<File> file, co_await segment.file(true));
     CO_TRY(const FileStatus status, co_await home.files().status(segment.log_path()));
     // Bytes of batches that were appended since go there after this, in the same lane.
@@ -137,6 +146,7 @@ Task<Status> LogParts::replace_segments(std::vector<std::shared_ptr<Segment>> ol
     size_bytes += fresh->size();
     *first = fresh;
     segments.erase(std::next(first), last);
+    home.scrubber().note(identity.instance, fresh->base());
     names_changed = true;
     // As at the start of a segment no producer state is kept elsewhere.
     for (size_t i = 1; i < old.size(); ++i) {
@@ -195,6 +205,8 @@ Task<Status> LogParts::finish_segments() {
             CO_TRY([[maybe_unused]] const auto made, co_await segment.file(true));
         }
         CO_TRY_STATUS(co_await segment.write_indexes());
+        CO_TRY_STATUS(co_await forget_sums(segment));
+        home.scrubber().note(identity.instance, segment.base());
     }
     co_return Status();
 }

@@ -71,6 +71,7 @@ public:
 struct LogFiles {
     std::vector<Offset> bases;
     std::set<Offset> transactions;
+    std::set<Offset> sums;
     std::vector<Offset> snapshots;
     std::vector<std::string> leftovers;
 };
@@ -85,30 +86,38 @@ LogFiles sort_files(const std::vector<DirectoryEntry>& entries) {
             found.transactions.insert(*of);
         } else if (const auto offset = parse_offset_file(entry.name, kSnapshotSuffix)) {
             found.snapshots.push_back(*offset);
+        } else if (const auto summed = parse_offset_file(entry.name, kSumsSuffix)) {
+            found.sums.insert(*summed);
         } else if (entry.name.ends_with(".tmp") || entry.name.ends_with(".deleted") ||
                    entry.name.ends_with(".cleaned")) {
             found.leftovers.push_back(entry.name);
         }
     }
     std::sort(found.bases.begin(), found.bases.end());
+    for (const Offset base : found.sums) {
+        // Kafka took the segment away and knows nothing of its sums.
+        const bool orphan = !std::ranges::binary_search(found.bases, base);
+        if (orphan) found.leftovers.push_back(offset_file_name(base, kSumsSuffix));
+    }
     std::sort(found.snapshots.begin(), found.snapshots.end());
     return found;
 }
 
-/// An index that does not fit its log is rebuilt, a log that cannot be read is an error.
-bool rebuildable(const Status& status) {
-    return status.error().code == ErrorCode::corrupt ||
-           status.error().code == ErrorCode::not_found ||
-           status.error().code == ErrorCode::invalid_argument;
-}
-
 }  // namespace
+
+bool is_rebuildable(const Error& why) {
+    return why.code == ErrorCode::corrupt || why.code == ErrorCode::not_found ||
+           why.code == ErrorCode::invalid_argument;
+}
 
 /// Loads the segments of one log in order. Lives in the loading task.
 class SegmentLoader {
 public:
     SegmentLoader(LogParts& log, const FoundLog& found)
         : log_(log), recovery_point_(found.recovery_point), clean_(found.clean) {}
+
+    /// Behind the last record, as far as damage lets one see.
+    [[nodiscard]] Offset end() const { return end_; }
 
     Task<Status> load_all() {
         for (size_t i = 0; i < log_.segments.size(); ++i) {
@@ -119,11 +128,12 @@ public:
                 clean_ || (!last && log_.segments[i + 1]->base() < recovery_point_);
             if (settled) {
                 const Status loaded = co_await log_.segments[i]->load();
-                if (!loaded && !rebuildable(loaded)) co_return loaded;
-                if (!loaded) CO_TRY_STATUS(co_await recover(i));
+                if (!loaded && !is_rebuildable(loaded.error())) co_return loaded;
+                if (!loaded) CO_TRY_STATUS(co_await rebuild(i, loaded.error().detail));
             } else {
                 CO_TRY_STATUS(co_await recover(i));
             }
+            if (last && settled) CO_TRY_STATUS(co_await find_end());
             log_.size_bytes += log_.segments[i]->size();
             if (damaged_) co_return co_await drop_behind(i);
         }
@@ -133,15 +143,65 @@ public:
 private:
     Task<Status> recover(size_t index) {
         EpochFeeder epochs(log_.epochs);
-        CO_TRY(const SegmentEnd end, co_await log_.segments[index]->recover(&epochs));
+        CO_TRY(const SegmentEnd end,
+               co_await log_.segments[index]->recover(&epochs, recovery_point_));
         log_.epochs_changed = true;
-        if (end.damage && clean_) {
-            // A clean stop leaves no torn batch: somebody hurt the file. Nothing is thrown away.
-            co_return std::unexpected(*end.damage);
+        if (end.damage && end.offset < recovery_point_) {
+            // All of that was synced: no torn batch, the file was hurt. Nothing is thrown away.
+            co_return co_await rebuild(index, end.damage->detail);
         }
         damaged_ = end.damage.has_value();
+        end_ = end.offset;
         // Its indexes are written when its aborted transactions are known too.
         co_return co_await log_.segments[index]->sync();
+    }
+
+    /// Indexes and epochs from the batches, over whatever is damaged.
+    Task<Status> rebuild(size_t index, std::string why) {
+        const std::shared_ptr<Segment> segment = log_.segments[index];
+        const bool last = index + 1 == log_.segments.size();
+        log_.home.report({Damage::Kind::index, segment->log_path(), 0,
+                          fmt::format("the indexes of {} are built anew: {}", segment->log_path(),
+                                      why)});
+        Segment scratch(log_.home.files(), log_.identity.path, segment->base(), log_.limits(),
+                        WallTime{0});
+        EpochFeeder epochs(log_.epochs);
+        const Offset limit = last ? Offset{INT64_MAX} : log_.segments[index + 1]->base();
+        SoundWalk walk(log_, segment, segment->size(), limit);
+        for (;;) {
+            CO_TRY(const Buffer bytes, co_await walk.next());
+            if (bytes.empty()) break;
+            BatchCursor cursor(bytes.span());
+            while (cursor.next() == BatchStep::batch) {
+                scratch.note_found(cursor.batch(), walk.position() + cursor.position());
+                epochs.visit(cursor.batch(), 0);
+            }
+        }
+        segment->adopt_indexes(scratch, segment->size(), walk.offset(), true);
+        segment->lose_transactions();
+        log_.epochs_changed = true;
+        end_ = std::max(walk.last_sound(), last ? recovery_point_ : walk.offset());
+        for (DamagedRange& range : log_.damaged) {
+            range.end = std::min(range.end, std::max(end_, range.first));
+        }
+        co_return Status();
+    }
+
+    /// Of the last segment, whose files are taken at their word: only what lies behind its index.
+    Task<Status> find_end() {
+        const std::shared_ptr<Segment> segment = log_.segments.back();
+        if (segment->lacks_transactions()) co_return Status();  // Rebuilt: it is known.
+        end_ = segment->base();
+        if (segment->size() == 0) co_return Status();
+        CountBatches nothing;
+        const OffsetIndex::Entry entry = segment->offset_index().last();
+        CO_TRY(const SegmentEnd end,
+               co_await segment->walk(entry.position, BatchCursor::Crc::check, nothing));
+        end_ = end.offset;
+        if (!end.damage && end.offset > entry.offset) co_return Status();
+        std::string why = "they lead astray";
+        if (end.damage) why = end.damage->detail;
+        co_return co_await rebuild(log_.segments.size() - 1, std::move(why));
     }
 
     /// Behind a torn batch nothing can follow: those segments were never acknowledged.
@@ -158,23 +218,30 @@ private:
     Offset recovery_point_;
     bool clean_;
     bool damaged_ = false;
+    Offset end_{0};
 };
 
 Task<Status> LogParts::load(FoundLog found) {
+    if (found.rewrite_topic_id) {
+        Buffer text = Buffer::copy_of(partition_metadata_text(identity.topic_id));
+        const std::string path = path_of(kPartitionMetadataFile);
+        home.report({Damage::Kind::state, path, 0,
+                     fmt::format("{} named no topic of this name: written again", path)});
+        CO_TRY_STATUS(co_await replace_file(home.files(), path, text));
+    }
     CO_TRY([[maybe_unused]] const bool settled, co_await settle_swaps(home.files(), identity.path));
     CO_TRY(const auto entries, co_await home.files().list(identity.path));
     const LogFiles files = sort_files(entries);
     for (const std::string& name : files.leftovers) {
         CO_TRY_STATUS(co_await remove_file(home.files(), path_of(name)));
     }
+    bool epochs_lost = false;
+    epochs_certain = false;
     const auto text = co_await read_file(home.files(), path_of(kLeaderEpochFile), kMostEpochs);
     if (text && !text->empty()) {
         auto parsed = LeaderEpochs::parse(text->text());
         if (parsed) epochs = *std::move(parsed);
-        if (!parsed && found.clean) {
-            co_return fail(ErrorCode::corrupt, fmt::format("{}: {}", path_of(kLeaderEpochFile),
-                                                           parsed.error().detail));
-        }
+        epochs_lost = !parsed;
     }
     for (size_t i = 0; i < files.bases.size(); ++i) {
         add_segment(files.bases[i]);
@@ -191,26 +258,32 @@ Task<Status> LogParts::load(FoundLog found) {
     } else {
         SegmentLoader loader(*this, found);
         CO_TRY_STATUS(co_await loader.load_all());
+        log_end = loader.end();
     }
-    CountBatches nothing;
-    log_end = active().base();
-    if (active().size() > 0) {
-        const uint64_t from = active().offset_index().last().position;
-        CO_TRY(const SegmentEnd end,
-               co_await active().walk(from, BatchCursor::Crc::check, nothing));
-        if (end.damage) co_return std::unexpected(*end.damage);
-        log_end = end.offset;
-    }
+    log_end = std::max(log_end, active().base());
     log_start = std::max({found.log_start, segments.front()->base(), Offset{0}});
     // A log start above everything: the log was emptied up to there and goes on from there.
     log_end = std::max(log_end, log_start);
     high_watermark = std::clamp(found.high_watermark, log_start, log_end);
     durable_end = flushed_end = synced_end = checkpoint_end = log_end;
     cleaned = std::min(found.cleaned, log_end);
+    if (epochs_lost) CO_TRY_STATUS(co_await rebuild_epochs());
     epochs.truncate_end(log_end);
     epochs_changed = epochs_changed || !text || epochs.checkpoint() != text->text();
     CO_TRY_STATUS(co_await sort_out_snapshots(files.snapshots));
     co_return co_await rebuild_producers();
+}
+
+/// From the batches: a long walk, but nothing else knows them.
+Task<Status> LogParts::rebuild_epochs() {
+    home.report({Damage::Kind::state, path_of(kLeaderEpochFile), 0,
+                 fmt::format("{} cannot be read: made anew from the batches",
+                             path_of(kLeaderEpochFile))});
+    epochs = LeaderEpochs();
+    EpochFeeder feeder(epochs);
+    CO_TRY_STATUS(co_await visit_batches(log_start, log_end, feeder));
+    epochs_certain = true;
+    co_return Status();
 }
 
 /// One of an end that a crash took back would speak of other records once the log has grown there
@@ -271,7 +344,12 @@ Task<Status> LogParts::rebuild_producers() {
         auto bytes = co_await read_file(home.files(), name, kMostSnapshot);
         if (!bytes) continue;
         // A damaged one costs only a longer walk, from the one before it.
-        if (!fresh.load_snapshot(bytes->span())) continue;
+        if (const Status loaded = fresh.load_snapshot(bytes->span()); !loaded) {
+            home.report({Damage::Kind::state, name, 0,
+                         fmt::format("{} is not used: {}", name, loaded.error().detail)});
+            std::erase(snapshots, known[i]);
+            continue;
+        }
         // It does not say which transactions ended at or above the high watermark, and with them
         // everything from their beginning on may still change.
         if (known[i] > high_watermark && fresh.has_ended_transactions()) {

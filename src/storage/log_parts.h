@@ -14,6 +14,7 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -21,10 +22,12 @@
 #include "storage/journal_format.h"
 #include "storage/leader_epochs.h"
 #include "storage/log.h"
+#include "storage/log_damage.h"
 #include "storage/log_store.h"
 #include "storage/log_tail.h"
 #include "storage/producer_state.h"
 #include "storage/segment.h"
+#include "storage/segment_sums.h"
 
 namespace ottla::storage {
 
@@ -85,6 +88,8 @@ struct LogParts {
     std::vector<std::shared_ptr<Segment>> segments;
     ProducerState producers;
     LeaderEpochs epochs;
+    /// They are for certain those of the batches: not read from Kafka's file, which has no checksum.
+    bool epochs_certain = true;
     /// Offsets of the snapshot files, rising.
     std::vector<Offset> snapshots;
 
@@ -103,6 +108,11 @@ struct LogParts {
     Offset cleaned = kNoOffset;
     /// Why the cleaner leaves this log alone.
     std::optional<Error> uncleanable;
+
+    // Damage (log_damage.h).
+    std::vector<DamagedRange> damaged;
+    /// Bases of segments whose indexes are being built anew.
+    std::set<Offset> rebuilding;
 
     // The lane.
     Budget lane;
@@ -124,6 +134,10 @@ struct LogParts {
     bool deleted = false;
 
     [[nodiscard]] Status usable() const;
+    /// What batches are held against; null if that may be what is wrong.
+    [[nodiscard]] const LeaderEpochs* known_epochs() const {
+        return epochs_certain ? &epochs : nullptr;
+    }
     [[nodiscard]] Segment& active() { return *segments.back(); }
     /// The segment that would hold `offset`: the last with base <= it, or the first.
     [[nodiscard]] size_t segment_index(Offset offset) const;
@@ -167,8 +181,8 @@ struct LogParts {
     Task<Result<Place>> locate(Offset offset);
     /// Feeds batches of [from, log_end) to `visitor`, from files and memory.
     Task<Status> visit_batches(Offset from, BatchVisitor& visitor);
-    /// What `segment` has once its indexes are there.
-    static Task<Status> ensure_indexes(std::shared_ptr<Segment> segment);
+    /// The same up to `end`; what is damaged in files is passed over.
+    Task<Status> visit_batches(Offset from, Offset end, BatchVisitor& visitor);
     /// About kWindowBytes of batches below `from`: where they begin.
     Task<Result<Offset>> window_start(Offset from);
     /// Up to where the file of `segment` may be read.
@@ -176,8 +190,35 @@ struct LogParts {
     /// From memory or files, whichever it is.
     Task<Result<LogSlice>> read_any(Offset from, size_t max_bytes);
 
+    // log_damage.cc
+    /// What `segment` has once its indexes are there; those that cannot be used are built anew.
+    Task<Status> ensure_indexes(std::shared_ptr<Segment> segment);
+    Task<Status> rebuild_indexes(std::shared_ptr<Segment> segment);
+    Task<> rebuild_in_background(std::shared_ptr<Segment> segment);
+    /// Its offset index led somewhere else than it said.
+    void distrust_index(std::shared_ptr<Segment> segment, std::string why);
+    /// Is there a sound batch where `entry` of the segment's index says?
+    Task<Result<bool>> stands(std::shared_ptr<Segment> segment, OffsetIndex::Entry entry);
+    /// Every record of that segment's file is below it.
+    [[nodiscard]] Offset limit_of(size_t index) const;
+    /// There is no sound batch where `found` says: how far that goes.
+    Task<Result<DamagedRange>> note_damage(std::shared_ptr<Segment> segment, FoundDamage found);
+    /// The end of the damaged range that holds `offset`; `offset` if none does.
+    [[nodiscard]] Offset behind_damage(Offset offset) const;
+    [[nodiscard]] std::string sums_path(const Segment& segment) const;
+    /// The sums of a closed segment, if there are any that count.
+    Task<Result<std::optional<SegmentSums>>> load_sums(std::shared_ptr<Segment> segment);
+    /// Those that a reader of `segment` needs are there afterwards.
+    Task<Status> ensure_sums(std::shared_ptr<Segment> segment);
+    Task<Status> save_sums(std::shared_ptr<Segment> segment, SegmentSums sums);
+    Task<Status> forget_sums(const Segment& segment);
+    Task<Status> drop_sums(std::shared_ptr<Segment> segment);
+    /// Producer state as it was when the record at `base` came.
+    Task<Result<ProducerState>> producers_at(Offset base);
+
     // log_load.cc
     Task<Status> load(FoundLog found);
+    Task<Status> rebuild_epochs();
     Task<Status> sort_out_snapshots(std::vector<Offset> found);
     /// The newest usable snapshot at or below `end`, then the batches behind it.
     Task<Status> rebuild_producers();
@@ -206,6 +247,8 @@ struct LogParts {
     Task<Status> finish();
 };
 
+/// An index that does not fit its log is built anew, a log that cannot be read is an error.
+bool is_rebuildable(const Error& why);
 /// The producer-state view of a stored batch's header.
 ProducerBatch producer_batch(const BatchView& batch);
 /// Data, markers and everything else of a stored batch go where they belong; the transaction that a

@@ -5,85 +5,15 @@
 #include <algorithm>
 
 #include "records/records.h"
+#include "storage/cold_read.h"
 #include "storage/log_parts.h"
 #include "storage/shard_directory.h"
 
 namespace ottla::storage {
 namespace {
 
-/// One read of a segment file; more when a single batch is larger.
-constexpr size_t kLeastRead = 64UZ * 1024;
-constexpr size_t kMostRead = 8UZ * 1024 * 1024;
 constexpr size_t kScanBytes = 1024UZ * 1024;
 constexpr size_t kMostDecompressed = 256UZ * 1024 * 1024;
-
-/// What one piece of a segment file has for a reader.
-struct Piece {
-    size_t begin = 0;  ///< of the wanted batches in the piece
-    size_t end = 0;
-    Offset next{0};
-    bool found = false;      ///< a batch at or behind `from` begins in the piece
-    bool stopped = false;    ///< by max_bytes or `upper`, not by the end of the piece
-    bool too_large = false;  ///< ... by max_bytes
-    size_t needed =
-        0;  ///< the first wanted batch is cut: its whole size, 0 if not even that is known
-    size_t skipped_end = 0;  ///< where the batches before `from` end
-};
-
-struct Wanted {
-    Offset from{0};
-    Offset upper{0};
-    size_t max_bytes = 0;
-    bool at_least_one = false;
-};
-
-Result<Piece> pick_batches(std::span<const std::byte> bytes, const Wanted& wanted) {
-    Piece piece;
-    piece.next = wanted.from;
-    BatchCursor cursor(bytes);
-    BatchStep step = cursor.next();
-    for (; step == BatchStep::batch; step = cursor.next()) {
-        const BatchView& batch = cursor.batch();
-        const size_t end = cursor.position() + batch.size();
-        if (batch.last_offset() < wanted.from) {
-            piece.skipped_end = piece.begin = piece.end = end;
-            continue;
-        }
-        const bool forced = wanted.at_least_one && !piece.found;
-        piece.found = true;
-        const bool fits = end - piece.begin <= wanted.max_bytes || forced;
-        if (batch.last_offset() >= wanted.upper || !fits) {
-            piece.stopped = true;
-            piece.too_large = !fits;
-            return piece;
-        }
-        piece.end = end;
-        piece.next = batch.offset_end();
-    }
-    if (step == BatchStep::corrupt) return std::unexpected(cursor.error());
-    const auto rest = bytes.subspan(piece.end);
-    if (step == BatchStep::torn && !piece.found && rest.size() >= kBatchPrefixBytes) {
-        const auto length = load_be<int32_t>(rest.data() + batch_layout::kLength);
-        piece.needed = kBatchPrefixBytes + static_cast<size_t>(length);
-    }
-    return piece;
-}
-
-/// `whole`: as many bytes came as were asked for.
-Result<Piece> checked(Result<Piece> piece, bool whole, const std::string& path, uint64_t position) {
-    if (piece && (whole || piece->found)) return piece;
-    const std::string why = piece ? "shorter than its index says" : piece.error().detail;
-    return fail(ErrorCode::corrupt, fmt::format("{} at {}: {}", path, position, why));
-}
-
-LogSlice slice_of(const Buffer& bytes, const Piece& piece, const Wanted& wanted) {
-    LogSlice slice;
-    slice.next = piece.next;
-    slice.first_too_large = piece.stopped && piece.end == piece.begin && piece.too_large;
-    slice.bytes.append(bytes.slice(piece.begin, piece.end - piece.begin));
-    if (slice.bytes.empty()) slice.next = wanted.from;
-    return slice;
-}
 
 }  // namespace
 
@@ -118,11 +48,6 @@ Result<LogSlice> Log::read(Offset from, size_t max_bytes, Offset upper, bool at_
     return slice;
 }
 
-Task<Status> LogParts::ensure_indexes(std::shared_ptr<Segment> segment) {
-    if (!segment->has_indexes()) CO_TRY_STATUS(co_await segment->load_indexes());
-    co_return Status();
-}
-
 uint64_t LogParts::readable_end(const Segment& segment) const {
     const bool flushing =
         flush_cursor < tail.end() && tail.at(flush_cursor).segment_base == segment.base();
@@ -133,51 +58,9 @@ Task<Result<LogSlice>> Log::read_cold(Offset from,
                                       size_t max_bytes,
                                       Offset upper,
                                       bool at_least_one) {
-    LogParts& log = *parts_;
-    const Gate::Pass pass = log.users.enter();
-    const Wanted wanted{from, upper, max_bytes, at_least_one};
-    std::optional<uint64_t> position;
-    size_t index = 0;
-    uint64_t generation = log.generation;
-    size_t piece_bytes = std::clamp(max_bytes, kLeastRead, kMostRead) + kLeastRead;
-    for (;;) {
-        // Another look at everything: memory may have caught up, a truncation may have happened.
-        auto warm = read(from, max_bytes, upper, at_least_one);
-        if (warm || warm.error().code != ErrorCode::would_block) co_return warm;
-        if (!position || generation != log.generation) {
-            generation = log.generation;
-            index = log.segment_index(from);
-            CO_TRY_STATUS(co_await LogParts::ensure_indexes(log.segments[index]));
-            if (generation != log.generation) continue;
-            position = log.segments[index]->offset_index().lookup(from).position;
-        }
-        const std::shared_ptr<Segment> segment = log.segments[index];
-        const uint64_t end = log.readable_end(*segment);
-        if (*position >= end) {
-            if (index + 1 == log.segments.size()) {
-                // The cleaner may have left nothing between `from` and the tail.
-                const uint64_t number = log.tail.find(from);
-                if (number == log.tail.end()) co_return LogSlice{{}, from, false};
-                co_return read(log.tail.at(number).base, max_bytes, upper, at_least_one);
-            }
-            ++index;
-            position = 0;
-            continue;
-        }
-        const size_t length = std::min<uint64_t>(piece_bytes, end - *position);
-        auto bytes = co_await segment->read(*position, length);
-        if (generation != log.generation) continue;
-        if (!bytes) co_return fail(ErrorCode::kafka_storage_error, bytes.error().detail);
-        CO_TRY(const Piece piece, checked(pick_batches(bytes->span(), wanted),
-                                          bytes->size() == length, segment->log_path(), *position));
-        if (piece.found) co_return slice_of(*bytes, piece, wanted);
-        if (piece.needed > max_bytes && !at_least_one && piece.skipped_end == 0) {
-            co_return LogSlice{{}, from, true};
-        }
-        // Only batches before `from`, or the wanted one is cut: on from there, with room for it.
-        *position += piece.skipped_end;
-        if (piece.skipped_end == 0) piece_bytes = std::max(piece.needed, piece_bytes * 2);
-    }
+    const Gate::Pass pass = parts_->users.enter();
+    ColdRead reading(*parts_, {from, upper, max_bytes, at_least_one});
+    co_return co_await reading.run();
 }
 
 Task<Result<LogSlice>> LogParts::read_any(Offset from, size_t max_bytes) {
@@ -187,14 +70,23 @@ Task<Result<LogSlice>> LogParts::read_any(Offset from, size_t max_bytes) {
 }
 
 Task<Status> LogParts::visit_batches(Offset from, BatchVisitor& visitor) {
-    while (from < log_end) {
-        CO_TRY(const LogSlice slice, co_await read_any(from, kScanBytes));
-        if (slice.bytes.empty()) co_return Status();
-        for (const Buffer& piece : slice.bytes.pieces()) {
+    co_return co_await visit_batches(from, log_end, visitor);
+}
+
+Task<Status> LogParts::visit_batches(Offset from, Offset end, BatchVisitor& visitor) {
+    while (from < end) {
+        const auto slice = co_await read_any(from, kScanBytes);
+        if (!slice && slice.error().code == ErrorCode::corrupt && behind_damage(from) > from) {
+            from = behind_damage(from);
+            continue;
+        }
+        if (!slice) co_return std::unexpected(slice.error());
+        if (slice->bytes.empty()) co_return Status();
+        for (const Buffer& piece : slice->bytes.pieces()) {
             BatchCursor cursor(piece.span());
             while (cursor.next() == BatchStep::batch) visitor.visit(cursor.batch(), 0);
         }
-        from = slice.next;
+        from = slice->next;
     }
     co_return Status();
 }
@@ -254,8 +146,9 @@ Task<Result<LogParts::Place>> LogParts::locate(Offset offset) {
             from = segment->offset_index().lookup(offset).position;
         }
         FindBatch finder(offset);
-        CO_TRY([[maybe_unused]] auto end,
-               co_await segment->walk(from, BatchCursor::Crc::skip, finder));
+        CO_TRY(const SegmentEnd end, co_await segment->walk(from, BatchCursor::Crc::check, finder));
+        // Who cuts at a place that damage told of may cut away what is sound.
+        if (!finder.found && end.damage) co_return std::unexpected(*end.damage);
         if (finder.found) co_return Place{segment, finder.at, finder.base};
     }
     // The cleaner left none in the files; perhaps one is only in memory yet.
@@ -274,7 +167,7 @@ Task<Result<std::optional<TimestampedOffset>>> Log::offset_for_timestamp(WallTim
                                       [at](const auto& one) { return one->max_timestamp() >= at; });
     if (segment != log.segments.end()) {
         const std::shared_ptr<Segment> held = *segment;
-        CO_TRY_STATUS(co_await LogParts::ensure_indexes(held));
+        CO_TRY_STATUS(co_await log.ensure_indexes(held));
         const Offset not_before = held->time_index().lookup(at).offset;
         from = std::max(from, held->offset_index().lookup(not_before).offset);
     }

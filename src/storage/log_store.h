@@ -24,6 +24,7 @@
 #include "records/codec.h"
 #include "storage/log.h"
 #include "storage/log_config.h"
+#include "storage/log_damage.h"
 
 namespace ottla::storage {
 
@@ -42,6 +43,8 @@ struct FoundLog {
     Offset cleaned = kNoOffset;
     /// The directory was closed cleanly: files are trusted without a scan.
     bool clean = false;
+    /// partition.metadata does not say topic_id: it has to.
+    bool rewrite_topic_id = false;
 };
 
 struct NewLog {
@@ -57,6 +60,8 @@ struct NewLog {
 struct ServedDirectory {
     std::string path;
     Uuid directory_id;
+    /// Sums of segments count only in the one they were written in (directory_sums.h).
+    Uuid reign;
 };
 
 /// What the checkpoint files of a directory say about one log.
@@ -76,6 +81,7 @@ public:
     /// Appends are refused with no_space (kafka_storage_error to clients) until there is room again.
     virtual void directory_full(const std::string& /*log_dir*/, const Error& /*why*/) {}
     virtual void directory_has_room(const std::string& /*log_dir*/) {}
+    virtual void damage_found(const Damage& /*damage*/) {}
 
 protected:
     ~StoreObserver() = default;

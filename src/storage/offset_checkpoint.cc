@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <bit>
 #include <charconv>
 #include <iterator>
 #include <optional>
@@ -71,6 +72,16 @@ Result<OffsetCheckpoint> parse_offset_checkpoint(std::string_view text) {
 
 std::string partition_metadata_text(const Uuid& topic_id) {
     return fmt::format("version: 0\ntopic_id: {}", to_string(topic_id));
+}
+
+bool may_be_damaged_id(const Uuid& found, const Uuid& wanted) {
+    constexpr int kMostBits = 6;
+    if (found.is_zero()) return true;
+    int different = 0;
+    for (size_t i = 0; i < found.bytes.size(); ++i) {
+        different += std::popcount(static_cast<uint8_t>(found.bytes[i] ^ wanted.bytes[i]));
+    }
+    return different <= kMostBits;
 }
 
 Result<Uuid> parse_partition_metadata(std::string_view text) {

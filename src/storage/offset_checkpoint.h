@@ -25,5 +25,8 @@ Result<OffsetCheckpoint> parse_offset_checkpoint(std::string_view text);
 
 std::string partition_metadata_text(const Uuid& topic_id);
 Result<Uuid> parse_partition_metadata(std::string_view text);
+/// Could `found` in a log's partition.metadata be what a flipped bit made of `wanted`, or be missing?
+/// Another topic's id differs in some 64 bits, a damaged character in six at most.
+bool may_be_damaged_id(const Uuid& found, const Uuid& wanted);
 
 }  // namespace ottla::storage

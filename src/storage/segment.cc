@@ -7,13 +7,12 @@
 
 #include "storage/atomic_file.h"
 #include "storage/file_names.h"
+#include "storage/piece_check.h"
 
 namespace ottla::storage {
 namespace {
 
 constexpr size_t kWalkPiece = 1024UZ * 1024;
-/// A batch length beyond it is damage, not a batch: more than a frame can carry.
-constexpr uint64_t kLargestBatch = 256ULL * 1024 * 1024;
 constexpr uint64_t kMostTransactions = 256ULL * 1024 * 1024;
 
 }  // namespace
@@ -50,6 +49,12 @@ void Segment::note_append(const BatchView& batch) {
     finished_ = false;
 }
 
+void Segment::note_found(const BatchView& batch, uint64_t position) {
+    CHECK(position >= size_, "batches are found in order");
+    size_ = position;
+    note_append(batch);
+}
+
 bool Segment::must_roll(size_t bytes, Offset last, WallTime timestamp, WallTime now) const {
     if (static_cast<int64_t>(size_) > limits_.segment_bytes - static_cast<int64_t>(bytes)) {
         return size_ > 0;
@@ -73,6 +78,8 @@ void Segment::note_truncate(Offset offset, uint64_t position) {
     offset_of_max_timestamp_ = times_.last().offset;
     if (position == 0) first_timestamp_.reset();
     finished_ = false;
+    sums_.reset();
+    sums_were_sought_ = false;
 }
 
 void Segment::reset_notes() {
@@ -277,6 +284,29 @@ void Segment::drop_indexes() {
     indexes_loaded_ = false;
 }
 
+void Segment::adopt_indexes(Segment& scratch, uint64_t covered, Offset covered_end, bool closed) {
+    scratch.times_.maybe_append(scratch.max_timestamp_, scratch.offset_of_max_timestamp_);
+    if (scratch.max_timestamp_ > max_timestamp_ || closed) {
+        max_timestamp_ = scratch.max_timestamp_;
+        offset_of_max_timestamp_ = scratch.offset_of_max_timestamp_;
+    }
+    first_timestamp_ = scratch.first_timestamp_;
+    // What was appended while the file was walked.
+    for (size_t i = 0; !closed && i < offsets_.size(); ++i) {
+        const OffsetIndex::Entry entry = offsets_.entry(i);
+        if (entry.position >= covered) scratch.offsets_.append(entry.offset, entry.position);
+    }
+    for (size_t i = 0; !closed && i < times_.size(); ++i) {
+        const TimeIndex::Entry entry = times_.entry(i);
+        if (entry.offset >= covered_end) scratch.times_.maybe_append(entry.timestamp, entry.offset);
+    }
+    offsets_ = std::move(scratch.offsets_);
+    times_ = std::move(scratch.times_);
+    if (!closed) return;
+    transactions_ = std::move(scratch.transactions_);
+    indexes_loaded_ = true;
+}
+
 /// Notes what a walk sees and passes it on.
 class SegmentBuilder final : public BatchVisitor {
 public:
@@ -291,13 +321,15 @@ private:
     BatchVisitor* next_;
 };
 
-Task<Result<SegmentEnd>> Segment::recover(BatchVisitor* visitor) {
+Task<Result<SegmentEnd>> Segment::recover(BatchVisitor* visitor, Offset keep_below) {
     reset_notes();
     lacks_transactions_ = true;
     SegmentBuilder builder(*this, visitor);
     CO_TRY(const FileStatus status, co_await files_.status(log_path()));
     CO_TRY(SegmentEnd end, co_await walk(0, BatchCursor::Crc::check, builder));
-    if (end.position < status.size) CO_TRY_STATUS(co_await truncate_file(end.position));
+    const bool torn = end.position < status.size && end.offset >= keep_below;
+    if (torn) CO_TRY_STATUS(co_await truncate_file(end.position));
+    size_ = torn ? end.position : status.size;
     co_return end;
 }
 
@@ -307,6 +339,7 @@ Task<Status> Segment::remove_files() {
     CO_TRY_STATUS(co_await remove_file(files_, path(kOffsetIndexSuffix)));
     CO_TRY_STATUS(co_await remove_file(files_, path(kTimeIndexSuffix)));
     CO_TRY_STATUS(co_await remove_file(files_, path(kTransactionIndexSuffix)));
+    CO_TRY_STATUS(co_await remove_file(files_, path(kSumsSuffix)));
     CO_TRY_STATUS(co_await remove_file(files_, path(kLogSuffix)));
     co_return Status();
 }

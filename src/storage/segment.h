@@ -26,6 +26,7 @@
 #include "ottla/types.h"
 #include "records/batch.h"
 #include "storage/offset_index.h"
+#include "storage/segment_sums.h"
 #include "storage/time_index.h"
 #include "storage/transaction_index.h"
 
@@ -81,6 +82,8 @@ public:
 
     // Memory.
     void note_append(const BatchView& batch);
+    /// A batch of the file, `position` not below size(): what lies between is passed over.
+    void note_found(const BatchView& batch, uint64_t position);
     /// The marker that was noted last aborted a transaction.
     void note_aborted(const AbortedTransaction& aborted) {
         transactions_.append(aborted);
@@ -124,12 +127,24 @@ public:
     /// fit: recover.
     Task<Status> load();
     /// Walks from the beginning with CRCs, cuts the file behind the last good batch, builds the
-    /// indexes anew.
-    Task<Result<SegmentEnd>> recover(BatchVisitor* visitor);
+    /// indexes anew. Damage below `keep_below` is no torn end: nothing is cut.
+    Task<Result<SegmentEnd>> recover(BatchVisitor* visitor, Offset keep_below = Offset{0});
+    /// Its indexes were built anew (adopt_indexes), but for the aborted transactions.
+    void lose_transactions() { lacks_transactions_ = true; }
     /// The index files are read again if they were dropped (drop_indexes).
     Task<Status> load_indexes();
     void drop_indexes();
+    /// Takes those of `scratch`, which noted the batches of this segment's file: all of a closed
+    /// one, those below position `covered` and offset `covered_end` of an open one.
+    void adopt_indexes(Segment& scratch, uint64_t covered, Offset covered_end, bool closed);
     [[nodiscard]] bool has_indexes() const { return indexes_loaded_; }
+    /// Of a closed one, for its readers: null if there are none, or they need none.
+    [[nodiscard]] const std::shared_ptr<const SegmentSums>& sums() const { return sums_; }
+    [[nodiscard]] bool sums_were_sought() const { return sums_were_sought_; }
+    void take_sums(std::shared_ptr<const SegmentSums> sums) {
+        sums_ = std::move(sums);
+        sums_were_sought_ = true;
+    }
     /// Removes its files; nothing is opened by their names any more.
     Task<Status> remove_files();
 
@@ -178,6 +193,8 @@ private:
     bool gone_ = false;
     bool transaction_file_ = false;
     bool lacks_transactions_ = false;
+    bool sums_were_sought_ = false;
+    std::shared_ptr<const SegmentSums> sums_;
 };
 
 }  // namespace ottla::storage

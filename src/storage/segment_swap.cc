@@ -126,6 +126,12 @@ Task<Status> swap_segments(FileSystem& files,
     const Offset base = fresh->base();
     const std::string cleaned(kCleanedSuffix);
     const std::string swap(kSwapSuffix);
+    // Those of the old ones are gone for certain before anything is renamed: they never meet the new.
+    for (const auto& segment : old) {
+        const std::string sums = offset_file_name(segment->base(), kSumsSuffix);
+        CO_TRY_STATUS(co_await remove_file(files, join_path(directory, sums)));
+    }
+    CO_TRY_STATUS(co_await files.sync_directory(directory));
     CO_TRY_STATUS(co_await rename_segment(files, directory, base, cleaned, swap));
     for (const auto& segment : old) {
         CO_TRY([[maybe_unused]] auto held, co_await segment->file(false));

@@ -40,7 +40,8 @@ ShardDirectory::ShardDirectory(Ports ports,
       checkpoint_turn_(ports.runtime, 1),
       gate_(ports.runtime),
       retention_(*this),
-      cleaner_(*this) {}
+      cleaner_(*this),
+      scrubber_(*this) {}
 
 Task<Status> ShardDirectory::open() {
     CO_TRY_STATUS(co_await look_at_space());
@@ -49,6 +50,7 @@ Task<Status> ShardDirectory::open() {
     runtime().spawn(checkpoint_worker());
     runtime().spawn(retention_.run());
     runtime().spawn(cleaner_.run());
+    runtime().spawn(scrubber_.run());
     runtime().spawn(space_worker());
     co_return Status();
 }
@@ -90,6 +92,15 @@ void ShardDirectory::fail_with(const Error& why) {
     for (Event* event : {&work_, &room_, &hurry_, &leaving_, &space_used_, &space_urgent_}) {
         event->notify_all();
     }
+}
+
+void ShardDirectory::report(const Damage& damage) {
+    switch (damage.kind) {
+        case Damage::Kind::batch: ++damage_counts_.batches; break;
+        case Damage::Kind::index: ++damage_counts_.indexes; break;
+        case Damage::Kind::state: ++damage_counts_.states; break;
+    }
+    if (observer_ != nullptr) observer_->damage_found(damage);
 }
 
 // Room.

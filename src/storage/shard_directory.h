@@ -30,8 +30,10 @@
 #include "storage/disk_room.h"
 #include "storage/journal.h"
 #include "storage/log_cleaner.h"
+#include "storage/log_damage.h"
 #include "storage/log_store.h"
 #include "storage/retention_worker.h"
+#include "storage/scrubber.h"
 
 namespace ottla::storage {
 
@@ -90,7 +92,12 @@ public:
     /// Sleeps; false when the directory closes or failed: end now.
     Task<bool> rest(Duration span);
     [[nodiscard]] Gate& gate() { return gate_; }
+    /// Damage was found: counted, and the observer told.
+    void report(const Damage& damage);
+    [[nodiscard]] const DamageCounts& damage_counts() const { return damage_counts_; }
     [[nodiscard]] LogCleaner& cleaner() { return cleaner_; }
+    [[nodiscard]] Scrubber& scrubber() { return scrubber_; }
+    [[nodiscard]] const Uuid& reign() const { return served_.reign; }
 
     [[nodiscard]] bool acts_when_written(const JournalGroup& group) const override;
     void group_written(const JournalGroup& group) override;
@@ -131,6 +138,7 @@ private:
     std::vector<uint64_t> dirty_;
     std::vector<uint64_t> stalled_;
     std::optional<Error> error_;
+    DamageCounts damage_counts_;
     bool pressed_ = false;
     bool told_full_ = false;
     bool journal_stalled_ = false;
@@ -146,6 +154,7 @@ private:
     Gate gate_;
     RetentionWorker retention_;
     LogCleaner cleaner_;
+    Scrubber scrubber_;
 };
 
 }  // namespace ottla::storage

@@ -70,6 +70,7 @@ TEST(LogStore, ACleanlyStoppedDirectoryHoldsKafkasFilesAndNothingElse) {
     }
     const Values golden{".kafka_cleanshutdown",
                         ".lock",
+                        ".ottla-sums",  // Ours; Kafka passes over it.
                         "empty-3/00000000000000000000.index",
                         "empty-3/00000000000000000000.log",
                         "empty-3/00000000000000000000.timeindex",
@@ -305,9 +306,10 @@ TEST(LogStore, DamageInACleanSegmentIsAnErrorThatNamesIt) {
     const std::string path = kDirectory + "/t-0/00000000000000000000.log";
     ASSERT_TRUE(bench.bench.disk().flip_bit(path, 100, 1));
     const Status booted = bench.bench.run(bench.boot());
-    ASSERT_FALSE(booted);
-    EXPECT_EQ(booted.error().code, ErrorCode::corrupt);
-    EXPECT_NE(booted.error().detail.find(path), std::string::npos);
+    ASSERT_TRUE(booted) << booted.error().detail;
+    const Values found = bench.values(*bench.find("t"));
+    ASSERT_EQ(found.size(), 2U);
+    EXPECT_TRUE(found.back().starts_with("<" + path + " at ")) << found.back();
 }
 
 }  // namespace

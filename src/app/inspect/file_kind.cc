@@ -8,6 +8,7 @@
 
 #include "storage/catalogue.h"
 #include "storage/file_names.h"
+#include "storage/segment_sums.h"
 
 namespace ottla::app {
 namespace {
@@ -24,6 +25,7 @@ constexpr std::array kNames = {
     std::pair{FileKind::checkpoint, "checkpoint"sv},
     std::pair{FileKind::quorum_state, "quorum-state"sv},
     std::pair{FileKind::metadata, "metadata"sv},
+    std::pair{FileKind::sums, "sums"sv},
 };
 
 constexpr std::array kSuffixes = {
@@ -33,6 +35,7 @@ constexpr std::array kSuffixes = {
     std::pair{FileKind::txnindex, ".txnindex"sv},
     std::pair{FileKind::snapshot, storage::kSnapshotSuffix},
     std::pair{FileKind::metadata, ".checkpoint"sv},
+    std::pair{FileKind::sums, storage::kSumsSuffix},
 };
 
 constexpr std::array kPassing = {".deleted"sv, ".cleaned"sv, ".swap"sv, ".tmp"sv, ".part"sv};

@@ -21,6 +21,7 @@ enum class FileKind : uint8_t {
     checkpoint,
     quorum_state,
     metadata,
+    sums,
 };
 
 /// The word of the command line: "quorum-state".

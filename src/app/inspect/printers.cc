@@ -14,6 +14,7 @@ void print_file(FileKind kind, Source& source, const InspectOptions& options, Re
         case FileKind::checkpoint: return print_checkpoint(source, report);
         case FileKind::quorum_state: return print_quorum_state(source, report);
         case FileKind::metadata: return print_metadata(source, report);
+        case FileKind::sums: return print_sums(source, report);
     }
 }
 

@@ -27,6 +27,7 @@ void print_journal(Source& source, const InspectOptions& options, Report& report
 void print_producer_snapshot(Source& source, Report& report);
 void print_checkpoint(Source& source, Report& report);
 void print_quorum_state(Source& source, Report& report);
+void print_sums(Source& source, Report& report);
 
 void print_file(FileKind kind, Source& source, const InspectOptions& options, Report& report);
 
