@@ -103,7 +103,10 @@ Task<Status> LogDriver::check_recovered() {
     LogState found;
     std::vector<storage::AbortedTransaction> index;
     if (log_ != nullptr) {
-        CO_TRY(found, co_await read_all());
+        auto whole = co_await read_all();
+        while (!whole && was_overtaken(whole.error())) whole = co_await read_all();
+        if (!whole) co_return std::unexpected(whole.error());
+        found = *std::move(whole);
         CO_TRY(index, co_await aborted());
     }
     note_found(found);
@@ -112,6 +115,7 @@ Task<Status> LogDriver::check_recovered() {
     if (wrong) failed("after a start: " + *wrong);
     if (wrong || log_ == nullptr) co_return Status{};
     if (tested_.is_retained()) tested_.model.start_may_reach(log_->noted_high_watermark());
+    follow_retention();
     check_stable_end();
     check_transactions(found, index);
     co_return Status{};
