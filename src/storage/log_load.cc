@@ -364,6 +364,10 @@ Task<Status> LogParts::rebuild_producers() {
     Offset look_from = from;
     if (fresh.size() > 0) {
         CO_TRY(const Offset start, co_await window_start(from));
+        if (log_start > from) {
+            co_return fail(ErrorCode::offset_out_of_range,
+                           fmt::format("{}: its start moved meanwhile", identity.path));
+        }
         look_from = std::clamp(start, log_start, from);
     }
     ProducerFeeder feeder(*this, fresh, from);
