@@ -31,7 +31,7 @@ KINDS = {
     "partition.metadata": r"[^_/][^/]*/partition\.metadata",
     "checkpoint": r"(recovery|log|replication|cleaner)\S+-checkpoint",
     "meta.properties": r"meta\.properties", "clean-shutdown": r"\.kafka_cleanshutdown", "journal": r"\.ottla-journal-.*",
-    "catalogue": r"\.ottla-catalogue-.*", "sums": r"(.*/)?\.ottla-sums.*",
+    "catalogue": r"\.ottla-catalogue-.*", "sums": r"(.*/\d*)?\.ottla-sums",
     "bootstrap": r"bootstrap\.checkpoint",
     "quorum-state": r"__cluster_metadata-0/quorum-state", "metadata log": r"__cluster_metadata-0/\d+\.log",
     "metadata index": r"__cluster_metadata-0/\d+\.(time)?index",

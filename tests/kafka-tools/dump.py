@@ -14,7 +14,8 @@ RECORD = re.compile(r"\| offset: (\d+) ")
 BAD = re.compile(r"mismatch|corrupt|exception|error|invalid bytes|could not|isvalid: false|no longer|ignoring", re.I)
 METADATA = "__cluster_metadata-0"
 DELETED = re.compile(r".+\.[0-9a-f]{32}-delete")
-TOPIC_FILES = re.compile(r"\d{20}\.(log|index|timeindex|txnindex|snapshot)|leader-epoch-checkpoint|partition\.metadata")
+TOPIC_FILES = re.compile(r"\d{20}\.(log|index|timeindex|txnindex|snapshot|ottla-sums)|leader-epoch-checkpoint|"
+                         r"partition\.metadata")
 METADATA_FILES = re.compile(TOPIC_FILES.pattern + r"|quorum-state|\d{20}-\d{10}\.checkpoint")
 
 
