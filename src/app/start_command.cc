@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // ottla start [FILE] [--override key=value]...: one broker, until SIGTERM or SIGINT.
 #include <fmt/format.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <fstream>
@@ -56,6 +57,18 @@ uint32_t shard_count(const Settings& settings) {
     return static_cast<uint32_t>(std::clamp<int64_t>(cores, 1, kMostShardsByDefault));
 }
 
+/// Every file that the process may open counts: the soft limit is raised to the hard one, and what it
+/// comes to is a setting like any other.
+Status settle_open_files(Settings& settings) {
+    rlimit limit{};
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return {};
+    const auto asked = static_cast<rlim_t>(settings.number("ottla.open.files"));
+    limit.rlim_cur = asked > 0 ? std::min(asked, limit.rlim_max) : limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0 && getrlimit(RLIMIT_NOFILE, &limit) != 0) return {};
+    const auto most = std::min<rlim_t>(limit.rlim_cur, INT32_MAX);
+    return settings.set("ottla.open.files", std::to_string(most), Settings::Source::command_line);
+}
+
 /// What ends the process: a signal (also one that comes while it starts), or the node itself.
 struct Ending {
     explicit Ending(Runtime& runtime) : came(runtime), over(runtime) {}
@@ -109,6 +122,8 @@ int start_command(Arguments arguments) {
     const std::unique_ptr<Logger> log = make_console_log();
     for (const std::string& warning : configured->warnings) log->write(LogLevel::warning, warning);
 
+    const Status settled = settle_open_files(configured->settings);
+    if (!settled) return complain(settled.error());
     const uint32_t shards = shard_count(configured->settings);
     io::BackendOptions options{.shards = shards};
     options.warn = [&log](const std::string& line) { log->write(LogLevel::warning, line); };

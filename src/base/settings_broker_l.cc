@@ -101,6 +101,9 @@ constexpr Setting kRows[] = {
      "power: acknowledged means synced. relaxed: acknowledged means written."},
     {"ottla.memory.bytes", int64, "0", "0..", kStatic,
      "Memory for buffers; 0 takes a share of what the machine or the cgroup allows."},
+    {"ottla.open.files", int32, "0", "0..", kStatic,
+     "Files and connections that the process may have open; 0 is its hard limit (ulimit -Hn). Half "
+     "of what is not set aside for journals is for segment files: the least recently used are closed."},
     {"ottla.scrub.bytes.per.second", int64, "8388608", "0..", kStatic,
      "How fast closed segments are read again in the background and held against their checksums, in "
      "all; 0: never."},

@@ -11,6 +11,8 @@ namespace ottla::broker {
 namespace {
 
 constexpr size_t kLogsAtOnce = 16;  ///< opened or removed by a shard
+/// What a shard does before others get their turn: about a millisecond.
+constexpr size_t kWorksInTurn = 128;
 
 }  // namespace
 
@@ -167,10 +169,15 @@ Task<> PartitionManager::publish(metadata::ImagePtr image) {
 
 /// Many logs are opened at once: what each takes is a row of short waits for the I/O threads.
 Task<Status> PartitionManager::run_on_shard(Shard& shard, std::vector<Work> works) {
-    auto each = [&shard, &works](size_t i) { return run_files(shard, works[i]); };
-    auto files = fan_out(shard.runtime(), works.size(), kLogsAtOnce, each);
-    CO_TRY_STATUS(co_await std::move(files));
-    for (Work& work : works) run_memory(shard, work);
+    for (size_t done = 0; done < works.size(); done += kWorksInTurn) {
+        const std::span<Work> turn =
+            std::span(works).subspan(done, std::min(kWorksInTurn, works.size() - done));
+        auto each = [&shard, turn](size_t i) { return run_files(shard, turn[i]); };
+        auto files = fan_out(shard.runtime(), turn.size(), kLogsAtOnce, each);
+        CO_TRY_STATUS(co_await std::move(files));
+        for (Work& work : turn) run_memory(shard, work);
+        co_await shard.runtime().yield();
+    }
     co_return Status();
 }
 

@@ -9,6 +9,7 @@
 #include <charconv>
 #include <limits>
 
+#include "broker/descriptors.h"
 #include "broker/node.h"
 #include "server/server.h"
 
@@ -102,6 +103,7 @@ storage::StorageSettings storage_of(const broker::NodeFacts& facts) {
     storage.shards = facts.shard_count;
     const int64_t reserve = facts.settings.number("ottla.disk.reserve.bytes");
     if (reserve >= 0) storage.disk_reserve_bytes = static_cast<uint64_t>(reserve);
+    storage.open_files = broker::share_descriptors(facts.settings, facts.shard_count).segments;
     const int64_t memory = facts.settings.number("ottla.memory.bytes");
     if (memory > 0) {
         // A quarter of the budget is hot tail, shared by the shards; never less than two chunks.

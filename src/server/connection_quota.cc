@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 
 namespace ottla::server {
@@ -39,8 +40,8 @@ Status ConnectionQuota::check(const Settings& settings) {
     return {};
 }
 
-ConnectionQuota::ConnectionQuota(Runtime& runtime, const Settings& settings)
-    : most_(settings.number("max.connections")),
+ConnectionQuota::ConnectionQuota(Runtime& runtime, const Settings& settings, int64_t possible)
+    : most_(std::min(settings.number("max.connections"), possible)),
       most_per_address_(settings.number("max.connections.per.ip")),
       overrides_(parse_overrides(settings).value_or(std::map<std::string, int64_t>())),
       unlimited_(most_ >= kNoLimit && most_per_address_ >= kNoLimit && overrides_.empty()),

@@ -2,7 +2,8 @@
 // ConnectionQuota: how many connections a node has, in all and for each address. It lives on shard
 // 0 and counts for every shard; a node without limits never asks it.
 //
-//   max.connections          beyond it a new connection waits, not served, until another one ends
+//   max.connections          beyond it a new connection waits, not served, until another one ends;
+//                            never more than the process has descriptors for
 //   max.connections.per.ip   beyond it, or beyond its override, a new one is closed at once
 // As Kafka does both. `admit` holds a place until `release`.
 #pragma once
@@ -20,7 +21,8 @@ public:
     /// invalid_config when max.connections.per.ip.overrides cannot be read.
     static Status check(const Settings& settings);
 
-    ConnectionQuota(Runtime& runtime, const Settings& settings);
+    /// `possible`: more connections than that have no descriptors.
+    ConnectionQuota(Runtime& runtime, const Settings& settings, int64_t possible = INT32_MAX);
     ConnectionQuota(const ConnectionQuota&) = delete;
     ConnectionQuota& operator=(const ConnectionQuota&) = delete;
 

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include "broker/descriptors.h"
+
 namespace ottla::server {
 
 namespace {
@@ -128,7 +130,11 @@ Task<> ShardServer::run_connection(uint64_t id) {
 }
 
 Server::Server(std::span<broker::Shard* const> shards)
-    : first_(*shards.front()), quota_(first_.runtime(), first_.facts().settings) {
+    : first_(*shards.front()),
+      quota_(first_.runtime(),
+             first_.facts().settings,
+             broker::share_descriptors(first_.facts().settings, first_.facts().shard_count)
+                 .connections) {
     for (broker::Shard* shard : shards) {
         shards_.push_back(std::make_unique<ShardServer>(*shard, quota_));
     }

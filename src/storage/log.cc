@@ -113,7 +113,7 @@ void LogParts::add_segment(Offset base) {
         own.jitter_ms = static_cast<int64_t>(drawn % static_cast<uint64_t>(most));
     }
     segments.push_back(std::make_shared<Segment>(home.files(), identity.path, base, own,
-                                                 home.runtime().wall_time()));
+                                                 home.runtime().wall_time(), &home.open_files()));
     ++generation;
 }
 

@@ -17,6 +17,8 @@ namespace ottla::storage {
 namespace {
 
 constexpr size_t kTurnBytes = 64UZ * 1024;
+/// Looked at before others get their turn.
+constexpr size_t kLogsInTurn = 256;
 constexpr size_t kMostDecompressed = 256UZ * 1024 * 1024;
 
 CleanerFacts facts_of(const LogParts& log, std::vector<CleanerSegment>& segments) {
@@ -103,7 +105,13 @@ Task<> LogCleaner::run() {
 Task<bool> LogCleaner::clean_dirtiest() {
     LogParts* dirtiest = nullptr;
     CleaningPlan best;
+    std::optional<uint64_t> chosen;
+    size_t looked_at = 0;
     for (const uint64_t instance : home_.instances()) {
+        if (++looked_at % kLogsInTurn == 0) {
+            co_await home_.runtime().yield();
+            dirtiest = chosen ? home_.find(*chosen) : nullptr;
+        }
         LogParts* log = home_.find(instance);
         if (log == nullptr || !log->config.compacts || log->uncleanable || !log->usable()) continue;
         std::vector<CleanerSegment> segments;
@@ -112,6 +120,7 @@ Task<bool> LogCleaner::clean_dirtiest() {
         const bool better = dirtiest == nullptr || plan.dirty_millionths > best.dirty_millionths;
         if (!plan.due || !better || resting_.contains(instance)) continue;
         dirtiest = log;
+        chosen = instance;
         best = plan;
     }
     if (dirtiest == nullptr) co_return false;
@@ -235,7 +244,7 @@ Task<Status> LogCleaner::rewrite(Cleaning& cleaning, SegmentGroup group) {
     LogParts& log = cleaning.log;
     const Offset base = cleaning.held[group.first]->base();
     auto fresh = std::make_shared<Segment>(home_.files(), log.identity.path, base, log.limits(),
-                                           home_.runtime().wall_time());
+                                           home_.runtime().wall_time(), &home_.open_files());
     fresh->set_extension(std::string(kCleanedSuffix));
     cleaning.changed = group.last - group.first > 1;
     Status written;

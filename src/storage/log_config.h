@@ -63,6 +63,7 @@ struct StorageSettings {
     size_t flush_piece_bytes = 1024UZ * 1024;
     /// More dirty files than this are synced by one sync_all of the directory.
     size_t sync_all_above = 64;
+    /// Segment files that stay open, of one log directory (open_files.h).
     size_t open_files = 512;
     /// log.retention.check.interval.ms.
     Duration retention_check_interval = std::chrono::minutes(5);

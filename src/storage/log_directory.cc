@@ -61,7 +61,6 @@ Task<Result<std::unique_ptr<LogDirectory>>> LogDirectory::open(Ports ports,
     if (!made && made.error().code != ErrorCode::already_exists) {
         co_return std::unexpected(made.error());
     }
-    if (made) CO_TRY_STATUS(co_await ports.files.sync_directory(parent_path(path)));
     std::unique_ptr<LogDirectory> directory(new LogDirectory(ports, std::move(path), settings));
     auto lock = co_await ports.files.lock(directory->file(kLockFile));
     if (!lock && lock.error().code == ErrorCode::locked) {
@@ -168,6 +167,8 @@ Task<Result<OffsetCheckpoint>> LogDirectory::read_checkpoint(std::string_view na
 
 Task<Status> LogDirectory::format(MetaProperties meta) {
     CHECK(empty_, "only an empty directory is formatted");
+    // Made here, or by a process that ended before it came to this.
+    CO_TRY_STATUS(co_await ports_.files.sync_directory(parent_path(path_)));
     meta_ = meta;
     empty_ = false;
     Buffer text = Buffer::copy_of(to_text(meta));

@@ -262,8 +262,12 @@ Task<Status> LogParts::finish() {
     if (deleted) co_return Status();
     CO_TRY_STATUS(co_await run_lane());
     CO_TRY_STATUS(co_await finish_segments());
-    if (!active().is_finished()) {
-        CO_TRY([[maybe_unused]] auto file, co_await active().file(true));
+    // A log that never had a record needs no files: Kafka, too, makes them when it opens the log.
+    const bool blank = segments.size() == 1 && log_end == Offset{0} && !active().has_file();
+    if (!active().is_finished() && !blank) {
+        if (active().size() == 0) {
+            CO_TRY([[maybe_unused]] auto file, co_await active().file(true));
+        }
         CO_TRY_STATUS(co_await active().write_indexes());
     }
     const Offset covered = snapshots.empty() ? Offset{0} : snapshots.back();

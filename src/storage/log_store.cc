@@ -110,7 +110,6 @@ Result<Log*> LogStore::create_log(const NewLog& wanted) {
         *end = wanted.start;
     }
     own.add_segment(wanted.start);
-    own.epochs_changed = true;
     home->add(own);
     FileEffect effect;
     effect.kind = FileEffect::Kind::make_directory;

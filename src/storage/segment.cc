@@ -17,8 +17,12 @@ constexpr uint64_t kMostTransactions = 256ULL * 1024 * 1024;
 
 }  // namespace
 
-Segment::Segment(
-    FileSystem& files, std::string directory, Offset base, SegmentLimits limits, WallTime created)
+Segment::Segment(FileSystem& files,
+                 std::string directory,
+                 Offset base,
+                 SegmentLimits limits,
+                 WallTime created,
+                 OpenFiles* open_files)
     : files_(files),
       directory_(std::move(directory)),
       base_(base),
@@ -26,7 +30,8 @@ Segment::Segment(
       created_(created),
       offsets_(base, limits.index_bytes),
       times_(base, limits.index_bytes),
-      offset_of_max_timestamp_(base) {}
+      offset_of_max_timestamp_(base),
+      file_(open_files) {}
 
 std::string Segment::path(std::string_view suffix) const {
     return join_path(directory_, offset_file_name(base_, suffix)) + extension_;
@@ -97,7 +102,7 @@ void Segment::reset_notes() {
 }
 
 Task<Result<std::shared_ptr<File>>> Segment::file(bool create) {
-    if (file_ != nullptr) co_return file_;
+    if (file_.is_open()) co_return file_.use();
     if (gone_) co_return fail(ErrorCode::not_found, log_path());
     OpenOptions options;
     options.write = true;
@@ -107,29 +112,30 @@ Task<Result<std::shared_ptr<File>>> Segment::file(bool create) {
         auto created = co_await files_.open(log_path(), options);
         opened = std::move(created);
         names_changed_ = true;
-        log_dirty_ = true;
+        file_.note_dirty();
     }
     if (!opened) co_return std::unexpected(opened.error());
     // Another segment may have taken over the name meanwhile.
     if (gone_) co_return fail(ErrorCode::not_found, log_path());
-    if (file_ == nullptr) file_ = *std::move(opened);  // Somebody may have been quicker.
-    co_return file_;
+    has_file_ = true;
+    if (!file_.is_open()) file_.keep(*std::move(opened));  // Somebody may have been quicker.
+    co_return file_.use();
 }
 
 Task<Status> Segment::write(uint64_t position, Chain bytes) {
     CO_TRY(const std::shared_ptr<File> target, co_await file(true));
-    log_dirty_ = true;
+    file_.note_dirty();
     const auto written = co_await target->write(position, std::move(bytes));
-    log_dirty_ = true;  // A sync that began meanwhile does not cover it.
+    file_.note_dirty();  // A sync that began meanwhile does not cover it.
     if (!written) co_return std::unexpected(written.error());
     co_return Status();
 }
 
 Task<Status> Segment::truncate_file(uint64_t size) {
     CO_TRY(const std::shared_ptr<File> target, co_await file(true));
-    log_dirty_ = true;
+    file_.note_dirty();
     const auto done = co_await target->truncate(size);
-    log_dirty_ = true;
+    file_.note_dirty();
     if (!done) co_return std::unexpected(done.error());
     co_return Status();
 }
@@ -178,9 +184,9 @@ Task<Status> Segment::sync_file(std::string_view suffix) {
 }
 
 Task<Status> Segment::sync() {
-    if (log_dirty_) {
+    if (file_.is_dirty()) {
         CO_TRY(const std::shared_ptr<File> target, co_await file(true));
-        log_dirty_ = false;
+        file_.note_synced();
         const auto synced = co_await target->sync();
         if (!synced) co_return std::unexpected(synced.error());
     }
@@ -335,7 +341,7 @@ Task<Result<SegmentEnd>> Segment::recover(BatchVisitor* visitor, Offset keep_bel
 
 Task<Status> Segment::remove_files() {
     gone_ = true;
-    file_.reset();
+    file_.release();
     CO_TRY_STATUS(co_await remove_file(files_, path(kOffsetIndexSuffix)));
     CO_TRY_STATUS(co_await remove_file(files_, path(kTimeIndexSuffix)));
     CO_TRY_STATUS(co_await remove_file(files_, path(kTransactionIndexSuffix)));

@@ -7,9 +7,10 @@
 // LogSegment counts index entries, timestamps and the reasons to roll. Files: `write`, `sync`,
 // `write_indexes`, `truncate_file`; a segment that was only noted has no file yet. The index of a
 // growing segment is in memory only; its files are written when it is finished (rolled, closed) and
-// rebuilt by `recover` otherwise. Readers hold the file open by a copy of `file()`: unlinking or
-// releasing it does not hurt them. Used alone by the metadata log. Errors: io_error, no_space,
-// corrupt (names the file and position).
+// rebuilt by `recover` otherwise. The file is opened when it is needed and closed when OpenFiles needs
+// the descriptor for another one; readers hold it open by a copy of `file()`: unlinking or closing it
+// does not hurt them. Used alone by the metadata log. Errors: io_error, no_space, corrupt (names the
+// file and position).
 #pragma once
 
 #include <algorithm>
@@ -26,6 +27,7 @@
 #include "ottla/types.h"
 #include "records/batch.h"
 #include "storage/offset_index.h"
+#include "storage/open_files.h"
 #include "storage/segment_sums.h"
 #include "storage/time_index.h"
 #include "storage/transaction_index.h"
@@ -59,13 +61,15 @@ protected:
     ~BatchVisitor() = default;
 };
 
-class Segment : public Link {
+class Segment {
 public:
+    /// Without `open_files` its file stays open once it was.
     Segment(FileSystem& files,
             std::string directory,
             Offset base,
             SegmentLimits limits,
-            WallTime created);
+            WallTime created,
+            OpenFiles* open_files = nullptr);
 
     [[nodiscard]] Offset base() const { return base_; }
     /// Bytes noted: where the next batch goes.
@@ -151,17 +155,21 @@ public:
     /// Its files have `.cleaned` or `.swap` behind their names.
     void set_extension(std::string extension) { extension_ = std::move(extension); }
     /// Another one takes its place: it serves readers by its open file and is not opened again.
-    void retire() { gone_ = true; }
+    void retire() {
+        gone_ = true;
+        file_.pin();
+    }
 
     Task<Result<std::shared_ptr<File>>> file(bool create);
-    [[nodiscard]] bool is_open() const { return file_ != nullptr; }
-    [[nodiscard]] bool is_dirty() const { return log_dirty_ || indexes_dirty_; }
+    [[nodiscard]] bool is_open() const { return file_.is_open(); }
+    /// Its file was opened or made here before.
+    [[nodiscard]] bool has_file() const { return has_file_; }
+    [[nodiscard]] bool is_dirty() const { return file_.is_dirty() || indexes_dirty_; }
     /// A file was made since the last names_synced().
     [[nodiscard]] bool names_changed() const { return names_changed_; }
     void names_synced() { names_changed_ = false; }
     /// Index files on disk say all there is.
     [[nodiscard]] bool is_finished() const { return finished_; }
-    void release_file() { file_.reset(); }
 
 private:
     friend class SegmentBuilder;
@@ -184,8 +192,8 @@ private:
     WallTime max_timestamp_ = kNoTimestamp;
     Offset offset_of_max_timestamp_;
     std::optional<WallTime> first_timestamp_;
-    std::shared_ptr<File> file_;
-    bool log_dirty_ = false;
+    KeptFile file_;
+    bool has_file_ = false;
     bool indexes_dirty_ = false;
     bool indexes_loaded_ = true;
     bool names_changed_ = false;

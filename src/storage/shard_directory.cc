@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "ottla/fan_out.h"
 #include "storage/atomic_file.h"
 #include "storage/catalogue.h"
 #include "storage/file_names.h"
@@ -11,6 +12,9 @@
 namespace ottla::storage {
 
 namespace {
+
+/// Of a checkpoint or a clean stop: what each takes is a row of short waits for the I/O threads.
+constexpr size_t kLogsAtOnce = 8;
 
 /// A sync that failed is not tried again, also when it is for want of space.
 Status final_status(Status done) {
@@ -31,6 +35,7 @@ ShardDirectory::ShardDirectory(Ports ports,
       observer_(observer),
       journal_(ports.runtime, ports.files, {served_.path, served_.directory_id}, settings_, *this),
       disk_(settings.disk_reserve_bytes, sharing),
+      open_files_(settings.open_files),
       work_(ports.runtime),
       room_(ports.runtime),
       hurry_(ports.runtime),
@@ -219,6 +224,12 @@ Task<> ShardDirectory::flush_worker() {
             if (!woken) co_return;
             continue;
         }
+        if (open_files_.is_full()) {
+            hurry_.notify_all();
+            const Status synced = co_await room_.wait();
+            if (!synced) co_return;
+            continue;
+        }
         if (queue_.front().due > runtime().now() && !is_pressed()) {
             auto sleep = runtime().sleep_until(queue_.front().due);
             auto woken = work_.wait();
@@ -246,6 +257,7 @@ Task<Status> ShardDirectory::flush_log(uint64_t instance) {
     const Status done = co_await log->run_lane();
     note_dirty(*log);
     log->lane.give_back(1);
+    if (open_files_.is_crowded()) hurry_.notify_all();
     if (!done && done.error().code == ErrorCode::no_space) {
         stall(*log, done.error());
     } else if (done && std::exchange(log->stalled, false)) {
@@ -254,6 +266,7 @@ Task<Status> ShardDirectory::flush_log(uint64_t instance) {
     co_return done;
 }
 
+/// The caller has the checkpoint's turn: files that have to be synced on the way are.
 Task<Status> ShardDirectory::flush_all() {
     CO_TRY_STATUS(co_await journal_.wait_durable(journal_.newest_group()));
     std::vector<uint64_t> instances;
@@ -261,12 +274,28 @@ Task<Status> ShardDirectory::flush_all() {
         if (log->lane_has_work() || log->lane.free() == 0) instances.push_back(instance);
     }
     Status all;
-    for (const uint64_t instance : instances) {
-        const Status done = co_await flush_log(instance);
-        if (!done) all = done;
-        if (!done && done.error().code != ErrorCode::no_space) break;
+    for (size_t done = 0; done < instances.size();) {
+        if (open_files_.is_crowded()) CO_TRY_STATUS(co_await sync_dirty());
+        const size_t piece =
+            std::min(std::max<size_t>(open_files_.most() / 4, 1), instances.size() - done);
+        auto each = [this, &instances, &all, done](size_t i) {
+            return flush_one_of_all(instances[done + i], all);
+        };
+        auto flushing = fan_out(runtime(), piece, settings_.flush_lanes, each);
+        CO_TRY_STATUS(co_await std::move(flushing));
+        done += piece;
     }
     co_return all;
+}
+
+/// A full disk keeps one log from being flushed, not the others.
+Task<Status> ShardDirectory::flush_one_of_all(uint64_t instance, Status& all) {
+    const Status done = co_await flush_log(instance);
+    if (!done && done.error().code == ErrorCode::no_space) {
+        all = done;
+        co_return Status();
+    }
+    co_return done;
 }
 
 // Checkpoint.
@@ -283,6 +312,8 @@ Task<> ShardDirectory::checkpoint_worker() {
         const bool full = journal_.wants_checkpoint();
         const Status done = co_await checkpoint(full);
         if (!done && done.error().code != ErrorCode::no_space) fail_with(done.error());
+        // Whoever is pressed asks for the next one at once: not on a full disk.
+        if (!done) (void)co_await rest(settings_.disk_interval);
         room_.notify_all();
     }
 }
@@ -295,17 +326,10 @@ Task<Status> ShardDirectory::checkpoint(bool all) {
     Status done = flushed;
     if ((done || done.error().code == ErrorCode::no_space) && !error_) {
         const uint64_t through = journal_.effects_done_through();
-        std::vector<uint64_t> instances = std::exchange(dirty_, {});
-        for (const uint64_t instance : instances) {
-            LogParts* log = find(instance);
-            if (log == nullptr) continue;
-            log->dirty = false;
-            log->checkpoint_end = log->flushed_end;
-        }
-        done = co_await sync_logs(instances);
+        done = co_await sync_dirty();
+        if (done && catalogue_due_) done = co_await write_catalogue();
         const bool late = settings_.faults.count_flushes_during_sync;
         if (done) journal_.synced_through(late ? journal_.effects_done_through() : through);
-        if (!done) dirty_again(instances);
     }
     if (!done && done.error().code == ErrorCode::no_space) {
         disk_refused(done.error());
@@ -319,6 +343,20 @@ Task<Status> ShardDirectory::checkpoint(bool all) {
     co_return done;
 }
 
+Task<Status> ShardDirectory::sync_dirty() {
+    const std::vector<uint64_t> instances = std::exchange(dirty_, {});
+    for (const uint64_t instance : instances) {
+        LogParts* log = find(instance);
+        if (log == nullptr) continue;
+        log->dirty = false;
+        log->checkpoint_end = log->flushed_end;
+    }
+    const Status done = co_await sync_logs(instances);
+    if (!done) dirty_again(instances);
+    catalogue_due_ = catalogue_due_ || !instances.empty();
+    co_return done;
+}
+
 /// The next checkpoint writes what this one could not, though it finds their files synced.
 void ShardDirectory::dirty_again(const std::vector<uint64_t>& instances) {
     for (const uint64_t instance : instances) {
@@ -329,36 +367,32 @@ void ShardDirectory::dirty_again(const std::vector<uint64_t>& instances) {
     }
 }
 
+/// What one checkpoint found unsynced.
+struct ShardDirectory::Unsynced {
+    size_t logs = 0;
+    bool parent = false;
+};
+
 Task<Status> ShardDirectory::sync_logs(std::vector<uint64_t> instances) {
-    size_t unsynced = 0;
-    bool parent_changed = false;
-    for (const uint64_t instance : instances) {
-        LogParts* log = find(instance);
-        if (log == nullptr) continue;
-        CO_TRY_STATUS(co_await log->lane.take(1));
-        parent_changed = parent_changed || log->parent_changed;
-        log->parent_changed = false;
-        unsynced += log->has_unsynced() ? 1 : 0;
-        const Status written = co_await log->write_epochs();
-        log->lane.give_back(1);
-        CO_TRY_STATUS(written);
-    }
+    Unsynced found;
+    auto prepare = [this, &instances, &found](size_t i) {
+        return prepare_sync(instances[i], found);
+    };
+    auto preparing = fan_out(runtime(), instances.size(), kLogsAtOnce, prepare);
+    CO_TRY_STATUS(co_await std::move(preparing));
     // Of many logs the file system writes everything in one sweep. What follows finds the files
     // clean and only asks each whether its bytes arrived; a second sweep takes the names.
-    const bool sweep = unsynced > settings_.sync_all_above;
+    const bool sweep = found.logs > settings_.sync_all_above;
     if (sweep) CO_TRY_STATUS(final_status(co_await files().sync_all(served_.path)));
-    const bool asks = !sweep || !settings_.faults.believe_sync_all;
-    for (const uint64_t instance : instances) {
-        LogParts* log = find(instance);
-        if (!asks || log == nullptr || !log->has_unsynced()) continue;
-        CO_TRY_STATUS(co_await log->lane.take(1));
-        const Status synced = co_await log->sync_files(!sweep);
-        log->lane.give_back(1);
-        CO_TRY_STATUS(final_status(synced));
+    // A planted bug believes the sweep.
+    if (!sweep || !settings_.faults.believe_sync_all) {
+        auto sync = [this, &instances, sweep](size_t i) { return sync_log(instances[i], !sweep); };
+        auto syncing = fan_out(runtime(), instances.size(), kLogsAtOnce, sync);
+        CO_TRY_STATUS(co_await std::move(syncing));
     }
     if (sweep) {
         CO_TRY_STATUS(final_status(co_await files().sync_all(served_.path)));
-    } else if (parent_changed) {
+    } else if (found.parent) {
         CO_TRY_STATUS(final_status(co_await files().sync_directory(served_.path)));
     }
     if (error_) co_return std::unexpected(*error_);
@@ -366,8 +400,28 @@ Task<Status> ShardDirectory::sync_logs(std::vector<uint64_t> instances) {
         LogParts* log = find(instance);
         if (log != nullptr) log->synced_end = std::max(log->synced_end, log->checkpoint_end);
     }
-    if (instances.empty()) co_return Status();
-    co_return co_await write_catalogue();
+    co_return Status();
+}
+
+Task<Status> ShardDirectory::prepare_sync(uint64_t instance, Unsynced& found) {
+    LogParts* log = find(instance);
+    if (log == nullptr) co_return Status();
+    CO_TRY_STATUS(co_await log->lane.take(1));
+    found.parent = found.parent || log->parent_changed;
+    log->parent_changed = false;
+    found.logs += log->has_unsynced() ? 1 : 0;
+    const Status written = co_await log->write_epochs();
+    log->lane.give_back(1);
+    co_return written;
+}
+
+Task<Status> ShardDirectory::sync_log(uint64_t instance, bool names_too) {
+    LogParts* log = find(instance);
+    if (log == nullptr || !log->has_unsynced()) co_return Status();
+    CO_TRY_STATUS(co_await log->lane.take(1));
+    const Status synced = co_await log->sync_files(names_too);
+    log->lane.give_back(1);
+    co_return final_status(synced);
 }
 
 /// What the journal may forget after this checkpoint.
@@ -380,7 +434,9 @@ Task<Status> ShardDirectory::write_catalogue() {
     }
     Buffer text = Buffer::copy_of(catalogue_text(entries));
     const std::string path = join_path(served_.path, catalogue_file_name(runtime().shard()));
-    co_return co_await replace_file(files(), path, text);
+    CO_TRY_STATUS(co_await replace_file(files(), path, text));
+    catalogue_due_ = false;
+    co_return Status();
 }
 
 Task<Status> ShardDirectory::close() {
@@ -395,21 +451,39 @@ Task<Status> ShardDirectory::close() {
     space_used_.notify_all();
     space_urgent_.notify_all();
     co_await std::move(closing);
-    if (done) {
-        std::vector<uint64_t> all = instances();
-        for (const uint64_t instance : all) {
-            LogParts* log = find(instance);
-            if (log == nullptr) continue;
-            done = co_await log->finish();
-            if (!done) break;
-            log->checkpoint_end = log->flushed_end;
-        }
-        if (done) done = co_await sync_logs(std::move(all));
-    }
+    if (done) done = co_await finish_logs();
+    if (done && !logs_.empty()) done = co_await write_catalogue();
     if (!done) fail_with(done.error());
     const Status journal_closed = co_await journal_.close();
     if (done && !journal_closed) done = journal_closed;
     co_return done;
+}
+
+/// In pieces, and those that left many open files dirty are synced before the next one opens more.
+Task<Status> ShardDirectory::finish_logs() {
+    const std::vector<uint64_t> all = instances();
+    const size_t piece = std::max<size_t>(open_files_.most() / 4, 1);
+    std::vector<uint64_t> finished;
+    for (size_t done = 0; done < all.size(); done += piece) {
+        const std::span<const uint64_t> next =
+            std::span(all).subspan(done, std::min(piece, all.size() - done));
+        auto finish = [this, next](size_t i) { return finish_log(next[i]); };
+        auto finishing = fan_out(runtime(), next.size(), kLogsAtOnce, finish);
+        CO_TRY_STATUS(co_await std::move(finishing));
+        finished.insert(finished.end(), next.begin(), next.end());
+        const bool last = done + piece >= all.size();
+        if (!last && !open_files_.is_crowded()) continue;
+        CO_TRY_STATUS(co_await sync_logs(std::exchange(finished, {})));
+    }
+    co_return Status();
+}
+
+Task<Status> ShardDirectory::finish_log(uint64_t instance) {
+    LogParts* log = find(instance);
+    if (log == nullptr) co_return Status();
+    CO_TRY_STATUS(co_await log->finish());
+    log->checkpoint_end = log->flushed_end;
+    co_return Status();
 }
 
 }  // namespace ottla::storage

@@ -6,7 +6,8 @@
 // workers runs its lane (log_parts.h). When memory or the journal runs short nobody waits.
 // Checkpoint: what the lanes have done is synced, `synced_end` moves, the journal starts behind it.
 // Both stop at the first error of the disk: then the directory is offline for good, its logs fail,
-// nothing in doubt is acknowledged.
+// nothing in doubt is acknowledged. A checkpoint is due early when many open files are dirty, since
+// those are not closed (open_files.h); when all are, flushes wait for it.
 //
 // Space. disk_room.h admits appends; a worker here looks at the disk while they come. Should the disk
 // be full all the same (somebody else filled it) nothing is lost and nobody goes offline: the log
@@ -21,6 +22,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -32,6 +34,7 @@
 #include "storage/log_cleaner.h"
 #include "storage/log_damage.h"
 #include "storage/log_store.h"
+#include "storage/open_files.h"
 #include "storage/retention_worker.h"
 #include "storage/scrubber.h"
 
@@ -56,6 +59,7 @@ public:
     [[nodiscard]] const std::string& path() const { return served_.path; }
     [[nodiscard]] Journal& journal() { return journal_; }
     [[nodiscard]] Codecs& codecs() { return codecs_; }
+    [[nodiscard]] OpenFiles& open_files() { return open_files_; }
     [[nodiscard]] const std::optional<Error>& error() const { return error_; }
     void fail_with(const Error& why);
 
@@ -112,6 +116,8 @@ private:
         Instant due;
     };
 
+    struct Unsynced;
+
     [[nodiscard]] bool is_pressed() const;
     Task<> flush_worker();
     Task<> checkpoint_worker();
@@ -123,8 +129,14 @@ private:
     void dirty_again(const std::vector<uint64_t>& instances);
     Task<Status> flush_log(uint64_t instance);
     Task<Status> flush_all();
+    Task<Status> flush_one_of_all(uint64_t instance, Status& all);
+    Task<Status> sync_dirty();
     Task<Status> write_catalogue();
     Task<Status> sync_logs(std::vector<uint64_t> instances);
+    Task<Status> prepare_sync(uint64_t instance, Unsynced& found);
+    Task<Status> sync_log(uint64_t instance, bool names_too);
+    Task<Status> finish_log(uint64_t instance);
+    Task<Status> finish_logs();
 
     Ports ports_;
     const ServedDirectory served_;
@@ -133,6 +145,7 @@ private:
     Journal journal_;
     DiskRoom disk_;
     Codecs codecs_;
+    OpenFiles open_files_;
     std::map<uint64_t, LogParts*> logs_;
     std::deque<Queued> queue_;
     std::vector<uint64_t> dirty_;
@@ -142,6 +155,7 @@ private:
     bool pressed_ = false;
     bool told_full_ = false;
     bool journal_stalled_ = false;
+    bool catalogue_due_ = false;  ///< logs were synced since the last one
     size_t refused_bytes_ = 0;
     bool appended_since_tick_ = false;
     Event work_;

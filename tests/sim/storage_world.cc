@@ -27,7 +27,6 @@ storage::StorageSettings small_settings() {
     settings.flush_delay = std::chrono::milliseconds(3);
     settings.flush_piece_bytes = size_t{8} << 10U;
     settings.sync_all_above = 2;
-    settings.open_files = 8;
     settings.retention_check_interval = std::chrono::milliseconds(25);
     settings.cleaner_backoff = std::chrono::milliseconds(25);
     settings.cleaner_map_bytes = size_t{16} << 10U;
@@ -133,6 +132,8 @@ void StorageWorld::start(uint32_t shards) {
     give_space_back();
     if (shards == 0) shards = static_cast<uint32_t>(random.between(1, 3));
     settings.shards = shards;
+    // Two: whatever is opened closes another one, and a second dirty file asks for a checkpoint.
+    settings.open_files = random.between(2, 6);
     process.start([this](Process& now) { return std::make_unique<StorageProgram>(*this, now); },
                   shards);
 }
