@@ -237,6 +237,7 @@ void LogParts::cut(const Place& place) {
     }
     while (segments.back() != place.segment) {
         size_bytes -= segments.back()->size();
+        segments.back()->let_go();
         effect.removed.push_back(std::move(segments.back()));
         segments.pop_back();
     }

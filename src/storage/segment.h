@@ -161,6 +161,8 @@ public:
     }
 
     Task<Result<std::shared_ptr<File>>> file(bool create);
+    /// Truncated away: what is unsynced of it never matters again.
+    void let_go() { file_.release(); }
     [[nodiscard]] bool is_open() const { return file_.is_open(); }
     /// Its file was opened or made here before.
     [[nodiscard]] bool has_file() const { return has_file_; }

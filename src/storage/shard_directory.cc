@@ -224,7 +224,9 @@ Task<> ShardDirectory::flush_worker() {
             if (!woken) co_return;
             continue;
         }
-        if (open_files_.is_full()) {
+        // Where no log has anything to sync a checkpoint gives back nothing: files of one that is
+        // being deleted or cleaned.
+        if (open_files_.is_full() && (syncing_ || !dirty_.empty())) {
             hurry_.notify_all();
             const Status synced = co_await room_.wait();
             if (!synced) co_return;
@@ -351,7 +353,9 @@ Task<Status> ShardDirectory::sync_dirty() {
         log->dirty = false;
         log->checkpoint_end = log->flushed_end;
     }
+    syncing_ = true;
     const Status done = co_await sync_logs(instances);
+    syncing_ = false;
     if (!done) dirty_again(instances);
     catalogue_due_ = catalogue_due_ || !instances.empty();
     co_return done;

@@ -155,6 +155,7 @@ private:
     bool pressed_ = false;
     bool told_full_ = false;
     bool journal_stalled_ = false;
+    bool syncing_ = false;
     bool catalogue_due_ = false;  ///< logs were synced since the last one
     size_t refused_bytes_ = 0;
     bool appended_since_tick_ = false;
