@@ -12,113 +12,12 @@ import json
 import os
 import pathlib
 import shutil
-import struct
 import sys
-import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tests" / "integration"))
-from harness import Broker  # noqa: E402
-from wire import Wire, batch, text  # noqa: E402
-
-CREATE_TOPICS, PRODUCE, FETCH = 19, 0, 1
-MEBI = 1 << 20
-TICKS = os.sysconf("SC_CLK_TCK")
-
-
-class Limited(Broker):
-    """With a hard limit of open files."""
-
-    def __init__(self, open_files, *overrides, directory=None):
-        super().__init__(*overrides, directory=directory)
-        self.open_files = open_files
-        self.most_open = 0
-        self.watching = True
-        threading.Thread(target=self._watch, daemon=True).start()
-
-    def __enter__(self):
-        return self
-
-    def command(self):
-        return ["prlimit", f"--nofile={self.open_files}:{self.open_files}", *super().command()]
-
-    def stop(self):
-        """As the harness does, but a stop may take its time: it is what is measured."""
-        self.process.terminate()
-        code = self.process.wait(1800)
-        self._forget()
-        assert code == 0, f"the broker ended with {code}:\n" + "".join(self.lines[-40:])
-
-    def cpu(self):
-        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS
-
-    def memory(self, name="VmRSS"):
-        for line in pathlib.Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
-            if line.startswith(name + ":"):
-                return int(line.split()[1]) / 1024
-        return 0.0
-
-    def descriptors(self):
-        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
-
-    def _watch(self):
-        while self.watching:
-            try:
-                self.most_open = max(self.most_open, self.descriptors())
-            except (AttributeError, FileNotFoundError, ProcessLookupError):
-                pass
-            time.sleep(0.02)
-
-    def settle(self, most=1800):
-        """Until it is idle; the seconds that took."""
-        began, before = time.monotonic(), self.cpu()
-        while time.monotonic() - began < most:
-            time.sleep(1)
-            now = self.cpu()
-            if now - before < 0.05:
-                break
-            before = now
-        return max(0.0, time.monotonic() - began - 1)
-
-
-def create(wire, topic, partitions):
-    body = struct.pack(">i", 1) + text(topic) + struct.pack(">ihiii?", partitions, 1, 0, 0, 600_000, False)
-    wire.send(CREATE_TOPICS, 4, body)
-    _, answer = wire.receive()
-    error = struct.unpack_from(">h", answer, 4 + 4 + 2 + len(topic))[0]
-    assert error == 0, f"{topic} was not created: {error}"
-
-
-def produce(wire, topic, partitions, records):
-    body = text(None) + struct.pack(">hii", -1, 600_000, 1) + text(topic) + struct.pack(">i", len(partitions))
-    for partition in partitions:
-        body += struct.pack(">ii", partition, len(records)) + records
-    wire.send(PRODUCE, 7, body)
-    _, answer = wire.receive()
-    at = 4 + 2 + len(topic) + 4
-    for _ in partitions:
-        partition, error, *_ = struct.unpack_from(">ihqqq", answer, at)
-        assert error == 0, f"{topic}-{partition}: produce answered {error}"
-        at += 30
-
-
-def fetch(wire, topic, partitions, offset):
-    """How many of them answered with records."""
-    body = struct.pack(">iiiibi", -1, 1000, 1, 64 * MEBI, 0, 1) + text(topic) + struct.pack(">i", len(partitions))
-    for partition in partitions:
-        body += struct.pack(">iqi", partition, offset, 4096)
-    wire.send(FETCH, 4, body)
-    _, answer = wire.receive()
-    at, found = 4 + 4 + 2 + len(topic) + 4, 0
-    for _ in partitions:
-        partition, error, _, _, aborted = struct.unpack_from(">ihqqi", answer, at)
-        assert error == 0, f"{topic}-{partition}: fetch answered {error}"
-        at += 26 + 16 * max(aborted, 0)
-        size = struct.unpack_from(">i", answer, at)[0]
-        found += size > 0
-        at += 4 + max(size, 0)
-    return found
+from many import Limited, fetch, produce  # noqa: E402
+from wire import Wire, batch  # noqa: E402
 
 
 class Measure:
@@ -158,7 +57,7 @@ class Measure:
         self.note("settled after", broker.settle(), "s")
         self.state(broker, "after writing")
         read = self.timed(broker, "read from each", lambda: sum(
-            fetch(wire, topic, part, offset) for topic, part in self.slices(1000)))
+            sum(map(bool, fetch(wire, topic, part, offset).values())) for topic, part in self.slices(1000)))
         assert read == sum(count for _, count in self.topics()), f"only {read} partitions gave their record"
         self.state(broker, "after reading")
 
@@ -177,7 +76,7 @@ class Measure:
         broker.start()
         self.state(broker, "at first")
         wire = Wire(broker.port, 1800)
-        self.timed(broker, "creation", lambda: [create(wire, *topic) for topic in self.topics()])
+        self.timed(broker, "creation", lambda: [wire.create_topic(*topic) for topic in self.topics()])
         wire.close()
         self.state(broker, "after creation")
         self.timed(broker, "their files", broker.settle)
@@ -213,7 +112,6 @@ def main():
     broker = Limited(options.open_files, *options.override, directory=options.directory)
     with broker:
         measure.run(broker)
-    broker.watching = False
     if options.directory:
         shutil.rmtree(options.directory)
     if options.output == "json":
