@@ -63,6 +63,8 @@ Task<Status> RetentionWorker::check(LogParts& log) {
     seen.now = home_.runtime().wall_time();
     const RetentionDecision decision = decide_retention(log.config, seen);
     if (decision.segments == 0) co_return Status();
+    // While a truncation makes the producers anew a roll would keep a snapshot of the old ones.
+    if (decision.roll && log.shape.free() == 0) co_return Status();
     if (decision.roll) CO_TRY_STATUS(log.self->roll());
     if (decision.log_start > log.log_start) {
         co_return log.self->delete_before(decision.log_start);
