@@ -332,8 +332,7 @@ Task<> LogDriver::truncate() {
         tested_.model.withdraw();
         co_return;
     }
-    // Before the cut, which cannot be told apart.
-    if (log_->log_start() <= to) follow_retention();
+    follow_retention();  // As if it had come before the cut.
     change(cut);
     if (log_->log_end() != tested_.model.now().end) {
         failed(fmt::format("truncated to {}, the end is {} and should be {}", to.value(),
