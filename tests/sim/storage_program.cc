@@ -49,7 +49,8 @@ Task<> StorageProgram::spread_failure(std::string log_dir, Error why) {
 }
 
 Task<Status> StorageProgram::hear_of(uint32_t shard, std::string log_dir, Error why) {
-    stores_[shard]->take_offline(log_dir, why);
+    // As in a broker, where nobody passes it on once the partitions are closed.
+    if (!closing_) stores_[shard]->take_offline(log_dir, why);
     co_return Status{};
 }
 
@@ -183,6 +184,7 @@ Task<Status> StorageProgram::stop() {
         auto start = [this, i](Runtime&) { return leave_logs(i); };
         CO_TRY_STATUS(co_await call_on(ports_[0].runtime, ShardIndex{i}, start));
     }
+    closing_ = true;
     Status closed;
     for (uint32_t i = 0; i < ports_.size(); ++i) {
         auto start = [this, i](Runtime&) { return stores_[i]->close(); };

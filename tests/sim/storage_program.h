@@ -61,6 +61,7 @@ private:
     size_t drivers_running_ = 0;
     bool serving_ = false;
     bool stopping_ = false;
+    bool closing_ = false;
     bool stopped_ = false;
     bool given_up_ = false;
 };
