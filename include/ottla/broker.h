@@ -39,6 +39,8 @@ struct BrokerParts {
     std::vector<Ports> shards;
     Logger& log;
     TestFaults faults;
+    /// Memory that this process may use in all; 0: nobody knows.
+    uint64_t memory_limit = 0;
 };
 
 class Broker {

@@ -11,6 +11,7 @@
 #include "app/configuration.h"
 #include "app/console_log.h"
 #include "io/backend.h"
+#include "io/memory_limit.h"
 #include "ottla/broker.h"
 
 namespace ottla::app {
@@ -129,6 +130,7 @@ int start_command(Arguments arguments) {
     options.warn = [&log](const std::string& line) { log->write(LogLevel::warning, line); };
     io::Backend backend(std::move(options));
     BrokerParts parts{.settings = configured->settings, .shards = {}, .log = *log, .faults = {}};
+    parts.memory_limit = io::memory_limit();
     for (uint32_t i = 0; i < shards; ++i) parts.shards.push_back(backend.ports(ShardIndex{i}));
     auto broker = make_broker(std::move(parts));
     if (!broker) return complain(broker.error());

@@ -100,7 +100,8 @@ constexpr Setting kRows[] = {
     {"ottla.durability", string, "power", "power|relaxed", kStatic,
      "power: acknowledged means synced. relaxed: acknowledged means written."},
     {"ottla.memory.bytes", int64, "0", "0..", kStatic,
-     "Memory for buffers; 0 takes a share of what the machine or the cgroup allows."},
+     "Memory for buffers: hot tail, requests and answers take a quarter each; 0 takes half of what the "
+     "machine or its control group allows, but no more than is of use."},
     {"ottla.open.files", int32, "0", "0..", kStatic,
      "Files and connections that the process may have open; 0 is its hard limit (ulimit -Hn). Half "
      "of what is not set aside for journals is for segment files: the least recently used are closed."},

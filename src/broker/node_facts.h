@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "broker/memory_plan.h"
 #include "ottla/settings.h"
 #include "ottla/test_faults.h"
 #include "ottla/types.h"
@@ -30,6 +31,8 @@ struct NodeFacts {
     bool auto_advertise = true;
     uint32_t shard_count = 1;
     TestFaults faults;
+    /// Of each shard.
+    MemoryPlan memory = plan_memory(0, 0, 1);
 };
 
 /// "NAME://host:port, ..." with brackets around IPv6 literals. invalid_config names what is wrong.

@@ -9,23 +9,12 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// Bytes of request frames being served by one shard at once.
-constexpr int64_t kFrameBytes = 64LL * 1024 * 1024;
-/// Bytes held for clients that are slow to send or to read, per shard.
-constexpr int64_t kClientBytes = 64LL * 1024 * 1024;
-constexpr int64_t kLeastClientBytes = 4LL * 1024 * 1024;
 /// How long a client may keep others waiting for memory.
 constexpr Duration kPatience = 10s;
 
 int64_t frame_budget(const NodeFacts& facts) {
     const int64_t asked = facts.settings.number("queued.max.request.bytes");
-    return asked > 0 ? std::max<int64_t>(asked / facts.shard_count, 1) : kFrameBytes;
-}
-
-size_t client_budget(const NodeFacts& facts) {
-    const int64_t memory = facts.settings.number("ottla.memory.bytes");
-    const int64_t share = memory > 0 ? memory / 4 / facts.shard_count : kClientBytes;
-    return static_cast<size_t>(std::max(share, kLeastClientBytes));
+    return asked > 0 ? std::max<int64_t>(asked / facts.shard_count, 1) : facts.memory.request_bytes;
 }
 
 Duration patience(const NodeFacts& facts) {
@@ -40,7 +29,7 @@ Shard::Shard(Ports ports, const NodeFacts& facts, Logger& log, storage::StorageS
       facts_(facts),
       log_(log),
       frame_bytes_(ports.runtime, frame_budget(facts)),
-      client_bytes_(ports.runtime, client_budget(facts), patience(facts)),
+      client_bytes_(ports.runtime, facts.memory.client_bytes, patience(facts)),
       append_turn_(ports.runtime, 1),
       image_(std::make_shared<const metadata::MetadataImage>()),
       image_changed_(ports.runtime),

@@ -60,6 +60,8 @@ Result<broker::NodeFacts> facts_of(const BrokerParts& parts) {
     TRY(facts.id, unite_ids(facts.settings));
     facts.shard_count = static_cast<uint32_t>(parts.shards.size());
     facts.faults = parts.faults;
+    facts.memory = broker::plan_memory(facts.settings.number("ottla.memory.bytes"),
+                                       parts.memory_limit, facts.shard_count);
     TRY_STATUS(check_roles(facts.settings, facts.id));
     TRY(facts.listeners, broker::client_listeners(facts.settings));
     TRY_STATUS(server::ConnectionQuota::check(facts.settings));
@@ -104,14 +106,10 @@ storage::StorageSettings storage_of(const broker::NodeFacts& facts) {
     const int64_t reserve = facts.settings.number("ottla.disk.reserve.bytes");
     if (reserve >= 0) storage.disk_reserve_bytes = static_cast<uint64_t>(reserve);
     storage.open_files = broker::share_descriptors(facts.settings, facts.shard_count).segments;
-    const int64_t memory = facts.settings.number("ottla.memory.bytes");
-    if (memory > 0) {
-        // A quarter of the budget is hot tail, shared by the shards; never less than two chunks.
-        const auto share = static_cast<size_t>(memory) / 4 / facts.shard_count;
-        storage.chunk_budget_bytes = std::max(share, 2 * storage.chunk_bytes);
-        // An eighth for the map of the cleaner, while it cleans.
-        storage.cleaner_map_bytes = std::min(storage.cleaner_map_bytes, share / 2);
-    }
+    storage.chunk_budget_bytes = facts.memory.hot_tail_bytes;
+    storage.journal_file_bytes = facts.memory.journal_file_bytes;
+    storage.cleaner_map_bytes =
+        std::min(storage.cleaner_map_bytes, facts.memory.cleaner_map_bytes);
     return storage;
 }
 

@@ -145,6 +145,47 @@ Task<int> direct_files(Runtime&, FileSystem& files, std::string directory) {
     co_return 0;
 }
 
+Task<int> writes_and_syncs(Runtime& runtime, FileSystem& files, std::string directory) {
+    const FilePtr file = co_await make_file(files, directory + "/f", "abcdef");
+    Chain pieces(Buffer::copy_of("12"));
+    pieces.append(Buffer::copy_of("345"));
+    const auto wrote = co_await file->write_and_sync(4, std::move(pieces));
+    EXPECT_EQ(wrote.value_or(0), 5U) << "the bytes of the write";
+    const auto nothing = co_await file->write_and_sync(0, Chain());
+    EXPECT_EQ(nothing.value_or(9), 0U) << "only a sync is left";
+    const auto all = co_await read_text(*file, 0, 100);
+    EXPECT_EQ(all.value(), "abcd12345");
+
+    auto opened = co_await files.open(directory + "/f", kReadOnly);
+    const FilePtr reader = std::move(opened).value();
+    const auto refused = co_await reader->write_and_sync(0, Buffer::copy_of("z"));
+    EXPECT_EQ(code_of(refused), ErrorCode::invalid_argument);
+    OpenOptions options = kNew;
+    options.direct = true;
+    auto direct_one = co_await files.open(directory + "/d", options);
+    const FilePtr direct = std::move(direct_one).value();
+    BlockRef block = make_block(kDirectAlignment, kDirectAlignment);
+    std::memset(block->data(), 'x', block->capacity());
+    const auto whole = co_await direct->write_and_sync(0, Buffer(block, 0, kDirectAlignment));
+    EXPECT_EQ(whole.value_or(0), kDirectAlignment);
+    if (direct->is_direct()) {
+        const auto odd = co_await direct->write_and_sync(0, Buffer(block, 0, 512));
+        EXPECT_EQ(code_of(odd), ErrorCode::invalid_argument);
+    }
+
+    // One at a time it is a journal; cancelled it ends as either.
+    FileOp last = file->write_and_sync(0, Buffer::copy_of("LAST"));
+    bool done = false;
+    last.on_done([](Op& ended) { *static_cast<bool*>(ended.context()) = true; }, &done);
+    last.start();
+    cancel(last);
+    while (!done) (void)co_await runtime.sleep_for(std::chrono::milliseconds(1));
+    const auto after = co_await read_text(*file, 0, 4);
+    if (!last.failed()) EXPECT_EQ(after.value(), "LAST");
+    if (last.failed()) EXPECT_EQ(last.error().code, ErrorCode::cancelled);
+    co_return 0;
+}
+
 Task<int> many_at_once(Runtime& runtime, FileSystem& files, std::string directory) {
     const FilePtr file = co_await make_file(files, directory + "/f", "");
     FileOp first = file->write(0, Buffer::copy_of("one."));
@@ -320,6 +361,7 @@ constexpr std::array kCases = {
     FileContractCase{"AllocateKeepsWhatIsThereAndGrows", allocates},
     FileContractCase{"ReadCachedIsWholeOrWouldBlock", reads_cached},
     FileContractCase{"DirectFilesRefuseWhatIsNotAligned", direct_files},
+    FileContractCase{"AWriteAndSyncIsBoth", writes_and_syncs},
     FileContractCase{"OperationsOverlapAndMayBeCancelled", many_at_once},
     FileContractCase{"ReadOnlyFilesRefuseChanges", read_only_files},
     FileContractCase{"OpensAsAsked", opens_as_asked},

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "broker/memory_plan.h"
+
+#include <algorithm>
+
+namespace ottla::broker {
+namespace {
+
+constexpr uint64_t kMebibyte = uint64_t{1} << 20U;
+constexpr uint64_t kMostTail = 32 * kMebibyte;
+constexpr uint64_t kMostRequests = 64 * kMebibyte;
+constexpr uint64_t kMostClients = 64 * kMebibyte;
+constexpr uint64_t kMostMap = 128 * kMebibyte;
+constexpr uint64_t kLeastTail = 2 * kMebibyte;  // Two chunks: one is filled while one is written.
+constexpr uint64_t kLeastRequests = kMebibyte;
+constexpr uint64_t kLeastClients = 4 * kMebibyte;
+constexpr uint64_t kLeastMap = kMebibyte / 2;
+constexpr uint64_t kJournalFile = 64 * kMebibyte;
+constexpr uint64_t kSmallJournalFile = 16 * kMebibyte;
+constexpr uint64_t kSmallBudget = 64 * kMebibyte;
+
+}  // namespace
+
+MemoryPlan plan_memory(int64_t asked, uint64_t allowed, uint32_t shards) {
+    const bool derived = asked <= 0;
+    const bool unknown = derived && allowed == 0;
+    const uint64_t budget = derived ? allowed / 2 : static_cast<uint64_t>(asked);
+    const uint64_t share = unknown ? UINT64_MAX : budget / 4 / std::max(shards, 1U);
+    const auto part = [&](uint64_t least, uint64_t most) {
+        return std::max(least, derived ? std::min(share, most) : share);
+    };
+    MemoryPlan plan;
+    plan.hot_tail_bytes = part(kLeastTail, kMostTail);
+    plan.request_bytes = static_cast<int64_t>(std::clamp(share, kLeastRequests, kMostRequests));
+    plan.client_bytes = part(kLeastClients, kMostClients);
+    // An eighth of the budget, but not more than another wants anyway.
+    plan.cleaner_map_bytes = std::clamp(share / 2, kLeastMap, kMostMap);
+    plan.journal_file_bytes = unknown || budget >= kSmallBudget ? kJournalFile : kSmallJournalFile;
+    return plan;
+}
+
+}  // namespace ottla::broker

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// MemoryPlan: one budget for the memory that grows with load, divided among its users and the shards.
+//
+//   hot tail   journal chunks, until flushed and as long as there is room   a quarter
+//   requests   frames being served                                          a quarter
+//   clients    frames that arrive, answers that nobody reads yet            a quarter
+//   the rest   receive blocks, indexes, the cleaner's map while it cleans
+//
+// The budget is `ottla.memory.bytes`, taken at its word, or half of what the machine and the control
+// group allow: the other half is the program, what it knows of partitions, and the kernel's share
+// (a group pays for the page cache and the sockets of its processes too). Of a large machine no more
+// is taken than is of use. What a single request needs is never refused: a frame or batch larger than a
+// share is served alone. pure
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace ottla::broker {
+
+struct MemoryPlan {
+    size_t hot_tail_bytes = 0;
+    int64_t request_bytes = 0;
+    size_t client_bytes = 0;
+    size_t cleaner_map_bytes = 0;
+    /// Journal files: their blocks in the page cache are the kernel's while they are made.
+    uint64_t journal_file_bytes = 0;
+};
+
+/// For one shard of `shards`. `asked`: ottla.memory.bytes, 0 for a share of `allowed`; neither
+/// known: as on a large machine.
+MemoryPlan plan_memory(int64_t asked, uint64_t allowed, uint32_t shards);
+
+}  // namespace ottla::broker

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "broker/memory_plan.h"
+
+#include <gtest/gtest.h>
+
+namespace ottla::broker {
+namespace {
+
+constexpr uint64_t kMebibyte = uint64_t{1} << 20U;
+
+uint64_t sum_of(const MemoryPlan& plan) {
+    return plan.hot_tail_bytes + static_cast<uint64_t>(plan.request_bytes) + plan.client_bytes +
+           plan.cleaner_map_bytes;
+}
+
+TEST(MemoryPlan, LargeMachinesGetNoMoreThanIsOfUse) {
+    const MemoryPlan plan = plan_memory(0, 1'000'000 * kMebibyte, 2);
+    EXPECT_EQ(plan.hot_tail_bytes, 32 * kMebibyte);
+    EXPECT_EQ(plan.client_bytes, 64 * kMebibyte);
+    const MemoryPlan unknown = plan_memory(0, 0, 2);
+    EXPECT_EQ(sum_of(unknown), sum_of(plan));
+}
+
+TEST(MemoryPlan, AGroupOf64MebibytesIsNotOverspent) {
+    for (const uint32_t shards : {1U, 2U}) {
+        const MemoryPlan plan = plan_memory(0, 64 * kMebibyte, shards);
+        EXPECT_LE(shards * sum_of(plan), 32 * kMebibyte) << shards;
+        EXPECT_GE(plan.hot_tail_bytes, 2 * kMebibyte);
+        EXPECT_EQ(plan.journal_file_bytes, 16 * kMebibyte);
+        }
+}
+
+TEST(MemoryPlan, WhatIsAskedForIsTakenAtItsWord) {
+    const MemoryPlan plan = plan_memory(static_cast<int64_t>(4096 * kMebibyte), 64 * kMebibyte, 2);
+    EXPECT_EQ(plan.hot_tail_bytes, 512 * kMebibyte);
+    EXPECT_EQ(plan.client_bytes, 512 * kMebibyte);
+}
+
+TEST(MemoryPlan, TheLeastThatWorksIsGivenInAnyCase) {
+    const MemoryPlan plan = plan_memory(1, 0, 8);
+    EXPECT_EQ(plan.hot_tail_bytes, 2 * kMebibyte);
+    EXPECT_EQ(plan.client_bytes, 4 * kMebibyte);
+    EXPECT_GE(plan.request_bytes, 1);
+    EXPECT_GT(plan.cleaner_map_bytes, 0U);
+}
+
+}  // namespace
+}  // namespace ottla::broker
