@@ -115,10 +115,12 @@ Task<Result<std::shared_ptr<File>>> Segment::file(bool create) {
         file_.note_dirty();
     }
     if (!opened) co_return std::unexpected(opened.error());
+    // Somebody may have been quicker; also before a swap retired it, whose file it holds open.
+    if (file_.is_open()) co_return file_.use();
     // Another segment may have taken over the name meanwhile.
     if (gone_) co_return fail(ErrorCode::not_found, log_path());
     has_file_ = true;
-    if (!file_.is_open()) file_.keep(*std::move(opened));  // Somebody may have been quicker.
+    file_.keep(*std::move(opened));
     co_return file_.use();
 }
 
