@@ -345,6 +345,9 @@ Task<Status> LogParts::rebuild_producers() {
         if (!bytes) continue;
         // A damaged one costs only a longer walk, from the one before it.
         if (const Status loaded = fresh.load_snapshot(bytes->span()); !loaded) {
+            // Of a log that is served it may be just about to be written; a truncation below it has
+            // to know of it all the same.
+            if (home.find(identity.instance) != nullptr) continue;
             home.report({Damage::Kind::state, name, 0,
                          fmt::format("{} is not used: {}", name, loaded.error().detail)});
             std::erase(snapshots, known[i]);
