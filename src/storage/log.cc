@@ -256,6 +256,9 @@ void LogParts::cut(const Place& place) {
     mark(group);
     effect.group = &group;
     effects.push_back(std::move(effect));
+    // An emptied log goes on in another segment, and a move of the log's start that waits in the lane
+    // then takes this one along. The journal has to know that for as long as it knows of the cut.
+    if (log_end == log_start && segments.front()->base() < log_start) release_head();
 }
 
 // Log.
