@@ -114,9 +114,9 @@ Task<Result<std::shared_ptr<File>>> Segment::file(bool create) {
         names_changed_ = true;
         file_.note_dirty();
     }
-    if (!opened) co_return std::unexpected(opened.error());
-    // Somebody may have been quicker; also before a swap retired it, whose file it holds open.
+    // Somebody may have been quicker; also before a swap took the name and holds the file open.
     if (file_.is_open()) co_return file_.use();
+    if (!opened) co_return std::unexpected(opened.error());
     // Another segment may have taken over the name meanwhile.
     if (gone_) co_return fail(ErrorCode::not_found, log_path());
     has_file_ = true;
