@@ -14,8 +14,8 @@ void KeptFile::keep(std::shared_ptr<File> file) {
     CHECK(file_ == nullptr, "a file is opened once");
     file_ = std::move(file);
     if (among_ == nullptr) return;
-    ++among_->open_;
-    if (dirty_) ++among_->dirty_;
+    ++among_->open;
+    if (dirty_) ++among_->dirty;
     settle();
     // This one is held by whoever opened it, or else is the newest of them.
     const std::shared_ptr<File> held = file_;
@@ -24,18 +24,18 @@ void KeptFile::keep(std::shared_ptr<File> file) {
 
 void KeptFile::settle() {
     unlink();
-    if (among_ != nullptr && file_ != nullptr && !dirty_ && !pinned_) among_->idle_.push_back(*this);
+    if (among_ != nullptr && file_ != nullptr && !dirty_ && !pinned_) among_->idle.push_back(*this);
 }
 
 void KeptFile::note_dirty() {
     if (std::exchange(dirty_, true) || among_ == nullptr || file_ == nullptr) return;
-    ++among_->dirty_;
+    ++among_->dirty;
     settle();
 }
 
 void KeptFile::note_synced() {
     if (!std::exchange(dirty_, false) || among_ == nullptr || file_ == nullptr) return;
-    --among_->dirty_;
+    --among_->dirty;
     settle();
     among_->close_idle();
 }
@@ -48,19 +48,19 @@ void KeptFile::pin() {
 void KeptFile::release() {
     unlink();
     if (file_ != nullptr && among_ != nullptr) {
-        --among_->open_;
-        if (dirty_) --among_->dirty_;
+        --among_->open;
+        if (dirty_) --among_->dirty;
     }
     dirty_ = false;
     file_.reset();
 }
 
-void OpenFiles::close_idle() {
+void OpenFiles::Files::close_idle() {
     // Those in use go to the end: whoever uses a file makes it young.
-    for (size_t looks = open_ - dirty_; open_ > most_ && !idle_.empty() && looks > 0; --looks) {
-        KeptFile& oldest = idle_.pop_front();
+    for (size_t looks = open - dirty; open > most && !idle.empty() && looks > 0; --looks) {
+        KeptFile& oldest = idle.pop_front();
         if (oldest.file_.use_count() > 1) {
-            idle_.push_back(oldest);
+            idle.push_back(oldest);
         } else {
             oldest.release();
         }

@@ -20,13 +20,42 @@
 
 namespace ottla::storage {
 
-class OpenFiles;
+class KeptFile;
+
+class OpenFiles {
+public:
+    /// At least two: a cleaning may keep one dirty until it is done.
+    explicit OpenFiles(size_t most) : files_(std::make_shared<Files>(std::max<size_t>(most, 2))) {}
+
+    [[nodiscard]] size_t most() const { return files_->most; }
+    [[nodiscard]] size_t count() const { return files_->open; }
+    [[nodiscard]] size_t dirty() const { return files_->dirty; }
+    /// A sync would give back many.
+    [[nodiscard]] bool is_crowded() const { return files_->dirty * 2 >= files_->most; }
+    [[nodiscard]] bool is_full() const { return files_->dirty >= files_->most; }
+
+private:
+    friend class KeptFile;
+    /// Shared with the kept files: whoever still reads one may outlive its directory.
+    struct Files {
+        explicit Files(size_t limit) : most(limit) {}
+        void close_idle();
+
+        const size_t most;
+        size_t open = 0;
+        size_t dirty = 0;
+        /// Clean ones, the longest unused first.
+        LinkList<KeptFile> idle;
+    };
+
+    std::shared_ptr<Files> files_;
+};
 
 /// One file's place among them, and the file while it is open.
 class KeptFile : public Link {
 public:
     /// Null: it stays open until `release`.
-    explicit KeptFile(OpenFiles* among) : among_(among) {}
+    explicit KeptFile(OpenFiles* among) : among_(among == nullptr ? nullptr : among->files_) {}
     ~KeptFile() { release(); }
 
     /// Null while it is closed. Counts as a use.
@@ -45,37 +74,14 @@ public:
     void release();
 
 private:
-    friend class OpenFiles;
+    friend struct OpenFiles::Files;
     /// To the end of the idle ones if it is one of them.
     void settle();
 
-    OpenFiles* among_;
+    const std::shared_ptr<OpenFiles::Files> among_;
     std::shared_ptr<File> file_;
     bool dirty_ = false;
     bool pinned_ = false;
-};
-
-class OpenFiles {
-public:
-    /// At least two: a cleaning may keep one dirty until it is done.
-    explicit OpenFiles(size_t most) : most_(std::max<size_t>(most, 2)) {}
-
-    [[nodiscard]] size_t most() const { return most_; }
-    [[nodiscard]] size_t count() const { return open_; }
-    [[nodiscard]] size_t dirty() const { return dirty_; }
-    /// A sync would give back many.
-    [[nodiscard]] bool is_crowded() const { return dirty_ * 2 >= most_; }
-    [[nodiscard]] bool is_full() const { return dirty_ >= most_; }
-
-private:
-    friend class KeptFile;
-    void close_idle();
-
-    const size_t most_;
-    size_t open_ = 0;
-    size_t dirty_ = 0;
-    /// Clean ones, the longest unused first.
-    LinkList<KeptFile> idle_;
 };
 
 }  // namespace ottla::storage
