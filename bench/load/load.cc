@@ -19,6 +19,7 @@ constexpr std::string_view kUsage =
     " [--partitions N] [--request-partitions N] [--batch-bytes N] [--record-bytes N] "
     "[--connections N]"
     " [--in-flight N] [--rate N] [--warmup N] [--seconds N] [--patience N] [--acks -1|0|1]"
+    " [--fetch-bytes N] [--once]"
     " [--idempotent] [--config KEY=VALUE]... [--pid PID] [--output table|json]";
 
 int64_t percentile(const std::vector<int64_t>& sorted, double p) {
@@ -73,9 +74,11 @@ Result<Load> read_arguments(app::Arguments& arguments) {
     TRY_STATUS(take("--warmup", 0, load.warmup));
     TRY_STATUS(take("--seconds", 1, load.seconds));
     TRY_STATUS(take("--patience", 1, load.patience));
+    TRY_STATUS(take("--fetch-bytes", 1, load.fetch_bytes));
     TRY_STATUS(take("--acks", -1, load.acks));
     TRY_STATUS(take("--pid", 1, load.pid));
     load.idempotent = arguments.flag("--idempotent");
+    load.once = arguments.flag("--once");
     TRY_STATUS(read_configs(arguments, load));
     TRY_STATUS(arguments.finish());
     return load;

@@ -27,6 +27,8 @@ struct Load {
     int64_t seconds = 10;
     int64_t rate = 1000;  ///< requests a second of `latency`
     int64_t patience = 60;
+    int64_t fetch_bytes = int64_t{1024} * 1024;  ///< of a partition in one answer
+    bool once = false;  ///< a loop of `fetch` ends where its partition does, the run with the last
     int16_t acks = -1;
     bool idempotent = false;  ///< each loop of `produce` is a producer with sequences
     int64_t pid = 0;
@@ -58,11 +60,13 @@ struct Bench {
     const Load& load;
     Instant until;
     Score score;
+    int64_t loops_that_read = 0;  ///< of `fetch`, not at their end yet
     /// Counts one request that took from `began` until now.
     void count(Instant began) {
         score.requests += 1;
         score.latencies_us.push_back((ports.runtime.now() - began).count() / 1000);
     }
+    [[nodiscard]] bool is_read() const { return load.once && loops_that_read == 0; }
     [[nodiscard]] bool goes_on(const client::Connection& connection) const {
         return ports.runtime.now() < until && !connection.has_ended();
     }

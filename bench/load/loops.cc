@@ -19,7 +19,8 @@ constexpr int16_t kProduceVersion = 9;  // the newest that names topics in both 
 constexpr int16_t kFetchVersion = 12;
 constexpr Duration kAnswerLimit = std::chrono::seconds(60);
 constexpr Duration kPauseAfterError = std::chrono::milliseconds(10);
-constexpr int32_t kFetchBytes = 1024 * 1024;
+constexpr int32_t kAnswerBytes = 50 * 1024 * 1024;
+constexpr Duration kLook = std::chrono::milliseconds(2);
 
 constexpr int16_t kNoAnswer = -1;
 
@@ -166,13 +167,13 @@ Task<int> fetch_loop(Bench& bench, client::Connection& connection, int32_t parti
         protocol::FetchRequest request;
         request.max_wait_ms = 0;  // At the end of a partition it starts again.
         request.min_bytes = 0;
-        request.max_bytes = 50 * kFetchBytes;
+        request.max_bytes = kAnswerBytes;
         auto& topic = request.topics.emplace_back();
         topic.topic = bench.load.topic;
         auto& asked = topic.partitions.emplace_back();
         asked.partition = partition % bench.load.partitions;
         asked.fetch_offset = offset;
-        asked.partition_max_bytes = kFetchBytes;
+        asked.partition_max_bytes = static_cast<int32_t>(bench.load.fetch_bytes);
         const Instant began = runtime.now();
         const auto answer = co_await connection.call_version<protocol::FetchRequest>(
             std::move(request), kFetchVersion, began + kAnswerLimit);
@@ -188,6 +189,7 @@ Task<int> fetch_loop(Bench& bench, client::Connection& connection, int32_t parti
         }
         const auto& data = answer->responses[0].partitions[0];
         if (!data.records || data.records->empty()) {
+            if (bench.load.once) break;
             offset = 0;  // From the beginning again: the loop measures reading, not waiting.
             continue;
         }
@@ -199,6 +201,7 @@ Task<int> fetch_loop(Bench& bench, client::Connection& connection, int32_t parti
         }
         bench.score.bytes += static_cast<int64_t>(bytes.size());
     }
+    --bench.loops_that_read;
     co_return 0;
 }
 
@@ -208,7 +211,9 @@ Task<int> referee(Bench& bench) {
     bench.score = {};
     const double cpu_before = cpu_seconds(bench.load.pid);
     const Instant began = runtime.now();
-    co_await runtime.sleep_until(bench.until);
+    while (runtime.now() < bench.until && !bench.is_read()) {
+        co_await runtime.sleep_until(bench.load.once ? runtime.now() + kLook : bench.until);
+    }
     const double elapsed = static_cast<double>((runtime.now() - began).count()) / 1e9;
     const double cpu = cpu_seconds(bench.load.pid) - cpu_before;
     app::print(render(bench.load, bench.score, elapsed, cpu));

@@ -58,7 +58,8 @@ Task<int> run_load(Ports ports, const Load& load) {
         Bench bench{ports,
                     load,
                     ports.runtime.now() + std::chrono::seconds(load.warmup + load.seconds),
-                    {}};
+                    {},
+                    load.connections * load.in_flight};
         std::vector<Task<int>> tasks = tasks_of(bench, connections);
         const std::vector<int> codes = co_await when_all(ports.runtime, std::move(tasks));
         code = codes[0];
