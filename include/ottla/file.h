@@ -20,8 +20,10 @@
 //  6. A write may fail with no_space or io_error, having written any prefix. `allocate` reserves blocks
 //     and reads as zeros; a write inside allocated space does not fail with no_space.
 //  7. Direct files (OpenOptions::direct): position, length and memory of reads and writes are multiples
-//     of `kDirectAlignment`; anything else fails with invalid_argument. A file system without O_DIRECT
-//     opens the file buffered; File::is_direct tells.
+//     of `kDirectAlignment`; anything else fails with invalid_argument. A staged write takes its bytes
+//     from anywhere in memory; position and length stay whole blocks. Direct and buffered operations on one
+//     file see each other's completed writes. A file system without O_DIRECT opens the file buffered;
+//     File::is_direct tells.
 //  8. Storage may corrupt: bit flips and misdirected writes happen; only checksums find them.
 //  9. Operations on one File started in order may complete in any order and overlap; whoever needs an
 //     order awaits. Reading what a pending write covers gives old or new bytes, per sector.
@@ -75,9 +77,13 @@ public:
     FileOp(File& file, uint64_t where, size_t how_much, BlockRef destination, size_t offset)
         : kind(Kind::read), position(where), length(how_much), into(std::move(destination)),
           into_offset(offset), file_(file) {}
-    FileOp(File& file, uint64_t where, Chain what, bool synced = false)
+    struct WriteMode {
+        bool then_sync = false;
+        bool staged = false;
+    };
+    FileOp(File& file, uint64_t where, Chain what, WriteMode mode)
         : kind(Kind::write), position(where), length(what.size()), bytes(std::move(what)),
-          then_sync(synced), file_(file) {}
+          then_sync(mode.then_sync), staged(mode.staged), file_(file) {}
     void start();
     /// Bytes moved: of a read, less than asked only at the end of the file; a write moves all or fails.
     Result<size_t> result() const {
@@ -92,6 +98,7 @@ public:
     size_t into_offset = 0;     ///< ... and where in it
     Chain bytes;                ///< write
     const bool then_sync = false;  ///< write: and a sync that begins once the write completed
+    const bool staged = false;     ///< write: `bytes` are not aligned in memory
     size_t transferred = 0;
 
 private:
@@ -113,12 +120,17 @@ public:
     }
     /// The pieces of `bytes`, gathered, at `position`; beyond the end the file grows.
     FileOp write(uint64_t position, Chain bytes) {
-        return {*this, position, std::move(bytes)};
+        return {*this, position, std::move(bytes), FileOp::WriteMode{}};
+    }
+    /// A write whose bytes are copied into aligned memory of the I/O thread first, piece by piece, for direct
+    /// files. The pieces reach the disk in order.
+    FileOp write_staged(uint64_t position, Chain bytes) {
+        return {*this, position, std::move(bytes), FileOp::WriteMode{.staged = true}};
     }
     /// A write and, once it completed, a sync of the file, in one trip to the I/O thread. Fails as either
     /// of them does (contract 5 if it was the sync); nothing tells that the write alone is done.
     FileOp write_and_sync(uint64_t position, Chain bytes) {
-        return {*this, position, std::move(bytes), true};
+        return {*this, position, std::move(bytes), FileOp::WriteMode{.then_sync = true}};
     }
     /// Reserves [position, position + length) with zeros; the size grows to cover it.
     FileOp allocate(uint64_t position, uint64_t length) {

@@ -18,6 +18,10 @@ struct TestFaults {
     bool accept_out_of_sequence = false;
     /// A flush that began before a truncation still lands.
     bool late_flush_undoes_truncation = false;
+    /// A flush that ends within a batch, where its blocks do, counts all of that batch.
+    bool count_unwritten_rest = false;
+    /// A truncation takes a batch of which a part is written; the next one is written from there on.
+    bool keep_part_over_truncation = false;
     /// A truncation leaves producers and open transactions as they were.
     bool keep_producers_over_truncation = false;
     /// A truncation leaves snapshots of producer state that speak of what it cut.

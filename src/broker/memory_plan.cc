@@ -18,6 +18,7 @@ constexpr uint64_t kLeastMap = kMebibyte / 2;
 constexpr uint64_t kJournalFile = 64 * kMebibyte;
 constexpr uint64_t kSmallJournalFile = 16 * kMebibyte;
 constexpr uint64_t kSmallBudget = 64 * kMebibyte;
+constexpr uint64_t kRoomForPageCache = 512 * kMebibyte;
 
 }  // namespace
 
@@ -36,6 +37,7 @@ MemoryPlan plan_memory(int64_t asked, uint64_t allowed, uint32_t shards) {
     // An eighth of the budget, but not more than another wants anyway.
     plan.cleaner_map_bytes = std::clamp(share / 2, kLeastMap, kMostMap);
     plan.journal_file_bytes = unknown || budget >= kSmallBudget ? kJournalFile : kSmallJournalFile;
+    plan.direct_flush = !unknown && budget < kRoomForPageCache;
     return plan;
 }
 

@@ -76,6 +76,7 @@ std::unique_ptr<IoJob> IoQueue::take_back(IoJob& job) {
 }
 
 void IoQueue::work() {
+    IoScratch scratch;
     std::unique_lock lock(mutex_);
     while (true) {
         not_empty_.wait(lock, [this] { return !waiting_.empty() || stopping_; });
@@ -83,7 +84,7 @@ void IoQueue::work() {
         IoJob& job = waiting_.pop_front();
         job.taken_ = true;
         lock.unlock();
-        job.perform();
+        job.perform(scratch);
         job.home_.deliver(job);
         lock.lock();
     }

@@ -16,22 +16,40 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "io/runtime_loop.h"
+#include "ottla/buffer.h"
+#include "ottla/file.h"
 
 namespace ottla::io {
 
 class IoHome;
 
+/// Aligned memory of one I/O thread, for what lies anywhere: made when first wanted, then kept, so
+/// that it stays in the cache of the core. All staging memory of a process is this, once for each of
+/// the bulk threads: it grows neither with logs nor with shards.
+class IoScratch {
+public:
+    static constexpr size_t kBytes = size_t{1} << 20U;
+    std::span<std::byte> memory() {
+        if (!block_) block_ = make_block(kBytes, kDirectAlignment);
+        return {block_->data(), kBytes};
+    }
+
+private:
+    BlockRef block_;
+};
+
 class IoJob : public Link {
 public:
     explicit IoJob(IoHome& home) : home_(home) {}
     virtual ~IoJob() = default;
-    virtual void perform() = 0;    ///< On an I/O thread.
-    virtual void come_home() = 0;  ///< On the shard, once; the job is deleted after it.
+    virtual void perform(IoScratch& scratch) = 0;  ///< On an I/O thread.
+    virtual void come_home() = 0;                  ///< On the shard, once; the job is deleted after it.
 
 private:
     friend class IoQueue;

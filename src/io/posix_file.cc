@@ -6,8 +6,10 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstring>
 
 #include "io/posix_error.h"
 
@@ -21,7 +23,7 @@ constexpr size_t kZeroChunk = 256 * 1024;
 class CloseJob final : public IoJob {
 public:
     CloseJob(IoHome& home, int descriptor) : IoJob(home), descriptor_(descriptor) {}
-    void perform() override { ::close(descriptor_); }
+    void perform(IoScratch&) override { ::close(descriptor_); }
     void come_home() override {}
 
 private:
@@ -46,6 +48,7 @@ bool PosixFile::is_aligned(const FileOp& op) const {
     if (op.kind == FileOp::Kind::read) {
         return is_multiple(reinterpret_cast<uintptr_t>(op.into->data()) + op.into_offset);
     }
+    if (op.staged) return true;
     return std::ranges::all_of(op.bytes.pieces(), [](const Buffer& piece) {
         return is_multiple(reinterpret_cast<uintptr_t>(piece.data())) && is_multiple(piece.size());
     });
@@ -70,11 +73,12 @@ void PosixFile::start(FileOp& op) {
 
 void PosixFile::cancel(Op& op) noexcept { cancel_job<FileOp, PosixFile>(queues_.lane, op); }
 
-Status PosixFile::perform(FileOp& op) {
+Status PosixFile::perform(FileOp& op, IoScratch& scratch) {
     switch (op.kind) {
         case FileOp::Kind::read: return read(op);
         case FileOp::Kind::write: {
-            Status written = write(op);
+            Status written =
+                op.staged && direct_ ? write_staged(op, scratch.memory()) : write(op);
             return written && op.then_sync ? sync() : written;
         }
         case FileOp::Kind::allocate: return allocate(op.position, op.length);
@@ -132,6 +136,39 @@ Status PosixFile::write(FileOp& op) const {
         written_of_piece += static_cast<size_t>(written);
         while (piece < pieces.size() && written_of_piece >= pieces[piece].size()) {
             written_of_piece -= pieces[piece++].size();
+        }
+    }
+    return {};
+}
+
+Status PosixFile::write_staged(FileOp& op, std::span<std::byte> staging) const {
+    const std::vector<Buffer>& pieces = op.bytes.pieces();
+    size_t piece = 0;
+    size_t copied_of_piece = 0;
+    while (op.transferred < op.length) {
+        size_t filled = 0;
+        while (filled < staging.size() && piece < pieces.size()) {
+            const Buffer& bytes = pieces[piece];
+            const size_t size = std::min(bytes.size() - copied_of_piece, staging.size() - filled);
+            std::memcpy(staging.data() + filled, bytes.data() + copied_of_piece, size);
+            filled += size;
+            copied_of_piece += size;
+            if (copied_of_piece == bytes.size()) {
+                ++piece;
+                copied_of_piece = 0;
+            }
+        }
+        for (size_t done = 0; done < filled;) {
+            const ssize_t written = ::pwrite(descriptor_, staging.data() + done, filled - done,
+                                             to_off(op.position + op.transferred));
+            if (written < 0 && errno == EINTR) continue;
+            if (written < 0) return failure("write", errno);
+            // What is short of whole blocks cannot be gone on with; a full disk is what does that.
+            if (written == 0 || !is_multiple(static_cast<uint64_t>(written))) {
+                return failure("write", ENOSPC);
+            }
+            done += static_cast<size_t>(written);
+            op.transferred += static_cast<size_t>(written);
         }
     }
     return {};

@@ -17,7 +17,7 @@ class OpJob final : public IoJob {
 public:
     OpJob(IoHome& home, Operation& op, Doer& doer)
         : IoJob(home), runtime_(home.loop()), op_(op), doer_(doer) {}
-    void perform() override { status_ = doer_.perform(op_); }
+    void perform(IoScratch& scratch) override { status_ = doer_.perform(op_, scratch); }
     void come_home() override { finish(); }
     void finish_cancelled() {
         status_ = fail(ErrorCode::cancelled);
@@ -66,11 +66,12 @@ public:
     bool is_direct() const override { return direct_; }
 
     /// The call itself, on an I/O thread.
-    Status perform(FileOp& op);
+    Status perform(FileOp& op, IoScratch& scratch);
 
 private:
     Status read(FileOp& op) const;
     Status write(FileOp& op) const;
+    Status write_staged(FileOp& op, std::span<std::byte> staging) const;
     [[nodiscard]] Status sync() const;
     Status allocate(uint64_t position, uint64_t length) const;
     Status write_zeros(uint64_t position, uint64_t length) const;

@@ -130,7 +130,7 @@ void PosixFileSystem::cancel(Op& op) noexcept {
     cancel_job<FileSystemOp, PosixFileSystem>(threads_.bulk(), op);
 }
 
-Status PosixFileSystem::perform(FileSystemOp& op) {
+Status PosixFileSystem::perform(FileSystemOp& op, IoScratch&) {
     const char* path = op.path.c_str();
     switch (op.kind) {
         case FileSystemOp::Kind::open: return open(op);

@@ -47,7 +47,7 @@ public:
     void start(FileSystemOp& op) override;
     void cancel(Op& op) noexcept override;
     /// The call itself, on an I/O thread.
-    Status perform(FileSystemOp& op);
+    Status perform(FileSystemOp& op, IoScratch& scratch);
 
 private:
     Status open(FileSystemOp& op);

@@ -38,7 +38,7 @@ public:
 private:
     struct Job final : IoJob {
         explicit Job(ResolveOp& op) : IoJob(op.home_), asker(&op), endpoint(op.endpoint_) {}
-        void perform() override { found = resolve(endpoint); }
+        void perform(IoScratch&) override { found = resolve(endpoint); }
         void come_home() override {
             if (asker != nullptr) asker->done(std::move(found));
         }

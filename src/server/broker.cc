@@ -108,6 +108,7 @@ storage::StorageSettings storage_of(const broker::NodeFacts& facts) {
     storage.open_files = broker::share_descriptors(facts.settings, facts.shard_count).segments;
     storage.chunk_budget_bytes = facts.memory.hot_tail_bytes;
     storage.journal_file_bytes = facts.memory.journal_file_bytes;
+    storage.direct_flush = facts.memory.direct_flush;
     storage.cleaner_map_bytes =
         std::min(storage.cleaner_map_bytes, facts.memory.cleaner_map_bytes);
     return storage;

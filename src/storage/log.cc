@@ -200,6 +200,7 @@ void LogParts::drop_unflushed() {
     }
     while (!tail.empty()) tail.pop_back();
     flush_cursor = tail.end();
+    flushed_part = 0;
     for (FileEffect& effect : effects) {
         if (effect.group != nullptr) home.journal().effect_done(*effect.group);
         if (effect.kind == FileEffect::Kind::make_directory) home.settled(kDiskCostOfLog);
@@ -220,6 +221,8 @@ void LogParts::cut(const Place& place) {
     if (!home.settings().faults.late_flush_undoes_truncation && in_flight_end) {
         in_flight_end = std::min(*in_flight_end, tail.end());
     }
+    const bool part_is_cut = flush_cursor >= tail.end();
+    if (part_is_cut && !home.settings().faults.keep_part_over_truncation) flushed_part = 0;
     flush_cursor = std::min(flush_cursor, tail.end());
     // Snapshots above the cut speak of records that are gone, and once the log has grown again
     // nobody could tell.

@@ -61,6 +61,11 @@ struct StorageSettings {
     /// Flushes of different logs that may be on their way at once.
     size_t flush_lanes = 4;
     size_t flush_piece_bytes = 1024UZ * 1024;
+    /// Flush past the page cache? Where memory is short (docs/adr/0050). Else readers that lag find
+    /// their bytes in it.
+    bool direct_flush = false;
+    /// ... from so many bytes on: below, a write costs more than a page.
+    size_t direct_least_bytes = 256UZ * 1024;
     /// More dirty files than this are synced by one sync_all of the directory.
     size_t sync_all_above = 64;
     /// Segment files that stay open, of one log directory (open_files.h).

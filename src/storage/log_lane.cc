@@ -10,16 +10,16 @@
 
 namespace ottla::storage {
 
-bool LogParts::lane_has_work() const {
+bool LogParts::lane_has_work(size_t least) const {
     if (!effects.empty()) {
         const JournalGroup* group = effects.front().group;
         return group == nullptr || group->durable;
     }
-    return flush_cursor < tail.end() && tail.at(flush_cursor).group->durable;
+    return has_unflushed(least);
 }
 
-Task<Status> LogParts::run_lane() {
-    while (!deleted && !home.error() && lane_has_work()) {
+Task<Status> LogParts::run_lane(size_t least) {
+    while (!deleted && !home.error() && lane_has_work(least)) {
         if (effects.empty()) {
             CO_TRY_STATUS(co_await flush_piece());
             CO_TRY_STATUS(co_await finish_segments());
@@ -90,6 +90,7 @@ Task<Status> LogParts::forget_sums(const Segment& segment) {
 }
 
 Task<Status> LogParts::truncate_files(FileEffect& effect) {
+    direct.reset();
     for (auto& segment : effect.removed) CO_TRY_STATUS(co_await segment->remove_files());
     effect.removed.clear();
     names_changed = true;
@@ -161,37 +162,6 @@ Task<Status> LogParts::replace_segments(std::vector<std::shared_ptr<Segment>> ol
     co_return Status();
 }
 
-Task<Status> LogParts::flush_piece() {
-    const uint64_t first = flush_cursor;
-    const TailBatch head = tail.at(first);
-    uint64_t last = first;
-    size_t bytes = 0;
-    uint64_t position = head.position;
-    while (last < tail.end() && bytes < home.settings().flush_piece_bytes) {
-        const TailBatch& next = tail.at(last);
-        const bool follows = next.segment_base == head.segment_base && next.position == position;
-        if (!follows || !next.group->durable) break;
-        position = next.position_end();
-        bytes += next.bytes;
-        ++last;
-    }
-    Segment& segment = *segments[segment_index(head.segment_base)];
-    CHECK(segment.base() == head.segment_base, "an unflushed batch has its segment");
-    in_flight_end = last;
-    const Status written = co_await segment.write(head.position, tail.gather(first, last));
-    const uint64_t end = *std::exchange(in_flight_end, std::nullopt);
-    CO_TRY_STATUS(written);
-    const uint64_t counted = std::min(end, tail.end());
-    for (uint64_t number = first; number < counted; ++number) {
-        settle(tail.at(number));
-    }
-    if (counted > first) {
-        flush_cursor = counted;
-        flushed_end = tail.at(counted - 1).last + 1;
-    }
-    co_return Status();
-}
-
 Task<Status> LogParts::finish_segments() {
     for (size_t i = 0; i + 1 < segments.size(); ++i) {
         Segment& segment = *segments[i];
@@ -233,6 +203,7 @@ Task<Status> LogParts::write_epochs() {
 }
 
 Task<Status> LogParts::sync_files(bool names_too) {
+    direct.reset();  // An idle log holds no descriptor for what may come.
     if (deleted || !directory_made) co_return Status();
     const std::vector<std::string> names = std::exchange(unsynced_names, {});
     for (const std::string& name : names) {

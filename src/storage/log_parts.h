@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // LogParts: what a Log is made of, shared by the files that work on it: log.cc (append, roll,
-// truncate), log_read.cc, log_load.cc (open, rebuild), log_lane.cc (file effects). Nobody outside
-// storage/ includes it.
+// truncate), log_read.cc, log_load.cc (open, rebuild), log_lane.cc (file effects), log_flush.cc
+// (batches into segments). Nobody outside storage/ includes it.
 //
 // The lane. File effects of one log happen one at a time, in this order: effects in the order of
 // their journal entries, each once its group is durable, then batches from `flush_cursor` on. A
@@ -53,6 +53,16 @@ struct FileEffect {
     std::vector<Offset> snapshots;
     /// The entry it carries out; none for a snapshot.
     JournalGroup* group = nullptr;
+};
+
+/// A second descriptor of the segment that is being filled, for writes past the page cache. It is
+/// one of the open files, and never a dirty one: the segment's own is, until the next sync.
+struct DirectFile {
+    DirectFile(std::shared_ptr<Segment> whose, OpenFiles& among)
+        : segment(std::move(whose)), file(&among) {}
+
+    const std::shared_ptr<Segment> segment;
+    KeptFile file;
 };
 
 struct LogIdentity {
@@ -117,11 +127,16 @@ struct LogParts {
     // The lane.
     Budget lane;
     std::deque<FileEffect> effects;
+    /// The first batch that is not wholly in its file ...
     uint64_t flush_cursor = 0;
+    /// ... and how many of its bytes are: the blocks of the run before reached so far.
+    uint32_t flushed_part = 0;
     std::optional<uint64_t> in_flight_end;
+    std::unique_ptr<DirectFile> direct;
     /// A checkpoint under way will set synced_end to this.
     Offset checkpoint_end{0};
     bool queued = false;  ///< in the flusher's queue
+    bool ready = false;   ///< ... of logs with a whole piece
     bool dirty = false;   ///< in the checkpoint's list
     bool stalled = false;  ///< its lane met a full disk
     bool directory_made = true;
@@ -225,13 +240,12 @@ struct LogParts {
     Task<Status> finish_recovered();
 
     // log_lane.cc
-    /// Is there anything that the lane could do now?
-    [[nodiscard]] bool lane_has_work() const;
-    /// Everything that can be done now, at most a few pieces; the caller holds the lane.
-    Task<Status> run_lane();
+    /// Is there anything that the lane could do now, or `least` bytes to flush?
+    [[nodiscard]] bool lane_has_work(size_t least = 0) const;
+    /// What lane_has_work says, until there is no more of it; the caller holds the lane.
+    Task<Status> run_lane(size_t least = 0);
     Task<Status> perform(FileEffect& effect);
     void put_back(FileEffect effect);
-    Task<Status> flush_piece();
     Task<Status> finish_segments();
     Task<Status> make_directory();
     Task<Status> truncate_files(FileEffect& effect);
@@ -245,6 +259,27 @@ struct LogParts {
     Task<Status> write_snapshot(Offset offset, Buffer bytes);
     /// Clean stop: what is missing of snapshot and indexes, to be synced. The lane is empty.
     Task<Status> finish();
+
+    // log_flush.cc
+    /// What one trip to the disk takes: positions in the file of one segment, numbers of the tail.
+    struct FlushRun {
+        uint64_t first = 0;
+        uint64_t behind = 0;  ///< behind the last batch that it touches
+        uint64_t whole = 0;   ///< behind the last one that is written to its end
+        uint32_t part = 0;    ///< of batch `whole`, if that is another: bytes written then
+        uint64_t base = 0;    ///< where batch `first` begins
+        uint64_t begin = 0;
+        uint64_t end = 0;
+        std::optional<uint64_t> direct_from;
+        [[nodiscard]] uint64_t size() const { return end - begin; }
+    };
+    [[nodiscard]] FlushRun next_run() const;
+    /// Are `least` durable bytes not in their file yet, or the end of a segment? 0: any.
+    [[nodiscard]] bool has_unflushed(size_t least) const;
+    Task<Status> flush_piece();
+    Task<Status> write_run(std::shared_ptr<Segment> segment, FlushRun run, Chain bytes);
+    /// Null where there are no direct files.
+    Task<Result<std::shared_ptr<File>>> direct_file_of(std::shared_ptr<Segment> segment);
 };
 
 /// An index that does not fit its log is built anew, a log that cannot be read is an error.

@@ -140,15 +140,22 @@ Task<Result<LogParts::Place>> LogParts::locate(Offset offset) {
     const std::vector<std::shared_ptr<Segment>> held(
         segments.begin() + static_cast<ptrdiff_t>(segment_index(offset)), segments.end());
     for (const std::shared_ptr<Segment>& segment : held) {
+        // From the first unflushed batch on all is in memory, and perhaps no file is there; of that
+        // batch a part may be written, as far as its blocks go.
+        const bool flushed = flush_cursor == tail.end() ||
+                             segment->base() <= tail.at(flush_cursor).segment_base;
+        if (!flushed || readable_end(*segment) == 0) continue;
         uint64_t from = 0;
         if (segment == held.front()) {
             CO_TRY_STATUS(co_await ensure_indexes(segment));
             from = segment->offset_index().lookup(offset).position;
         }
+        const uint64_t sound = readable_end(*segment);
         FindBatch finder(offset);
         CO_TRY(const SegmentEnd end, co_await segment->walk(from, BatchCursor::Crc::check, finder));
         // Who cuts at a place that damage told of may cut away what is sound.
-        if (!finder.found && end.damage) co_return std::unexpected(*end.damage);
+        const bool hurt = end.damage && end.position < sound;
+        if (!finder.found && hurt) co_return std::unexpected(*end.damage);
         if (finder.found) co_return Place{segment, finder.at, finder.base};
     }
     // The cleaner left none in the files; perhaps one is only in memory yet.

@@ -133,6 +133,16 @@ Task<Status> Segment::write(uint64_t position, Chain bytes) {
     co_return Status();
 }
 
+Task<Status> Segment::write_direct(std::shared_ptr<File> direct, uint64_t position, Chain bytes) {
+    // The descriptor that the next sync uses stays open, as for any other write.
+    CO_TRY([[maybe_unused]] const auto kept, co_await file(true));
+    file_.note_dirty();
+    const auto written = co_await direct->write_staged(position, std::move(bytes));
+    file_.note_dirty();
+    if (!written) co_return std::unexpected(written.error());
+    co_return Status();
+}
+
 Task<Status> Segment::truncate_file(uint64_t size) {
     CO_TRY(const std::shared_ptr<File> target, co_await file(true));
     file_.note_dirty();

@@ -107,6 +107,8 @@ public:
     // Files. One at a time, except read.
     /// Makes the file if there is none. `bytes` lie at `position`.
     Task<Status> write(uint64_t position, Chain bytes);
+    /// The same past the page cache, through `direct`, another descriptor of it: whole blocks.
+    Task<Status> write_direct(std::shared_ptr<File> direct, uint64_t position, Chain bytes);
     Task<Status> truncate_file(uint64_t size);
     /// The final time index entry, then both index files, exactly as long as their entries.
     Task<Status> write_indexes();

@@ -203,8 +203,13 @@ void ShardDirectory::chunk_evicted(uint64_t instance, const Chunk& chunk) {
 // Flusher.
 
 void ShardDirectory::note_work(LogParts& log) {
-    if (log.queued || log.deleted) return;
-    log.queued = true;
+    if (log.deleted) return;
+    if (writes_direct() && !log.ready && log.has_unflushed(settings_.flush_piece_bytes)) {
+        log.ready = true;
+        ready_.push_back(log.identity.instance);
+        work_.notify_all();
+    }
+    if (std::exchange(log.queued, true)) return;
     queue_.push_back({log.identity.instance, runtime().now() + settings_.flush_delay});
     // Else somebody sleeps until the front is due, which comes first.
     if (queue_.size() == 1) work_.notify_all();
@@ -216,10 +221,24 @@ void ShardDirectory::note_dirty(LogParts& log) {
     dirty_.push_back(log.identity.instance);
 }
 
+/// Who has waited long enough comes first, so that whole pieces of others hold nobody up.
+std::optional<ShardDirectory::FlushTurn> ShardDirectory::next_turn() {
+    const bool due = !queue_.empty() && queue_.front().due <= runtime().now();
+    if (!due && !ready_.empty()) {
+        const uint64_t instance = ready_.front();
+        ready_.pop_front();
+        return FlushTurn{instance, FlushDepth::pieces};
+    }
+    if (queue_.empty() || (!due && !is_pressed())) return std::nullopt;
+    const uint64_t instance = queue_.front().instance;
+    queue_.pop_front();
+    return FlushTurn{instance, due ? FlushDepth::everything : FlushDepth::large};
+}
+
 Task<> ShardDirectory::flush_worker() {
     const Gate::Pass pass = gate_.enter();
     while (pass && !error_ && !gate_.is_closed()) {
-        if (queue_.empty()) {
+        if (queue_.empty() && ready_.empty()) {
             const Status woken = co_await work_.wait();
             if (!woken) co_return;
             continue;
@@ -232,34 +251,41 @@ Task<> ShardDirectory::flush_worker() {
             if (!synced) co_return;
             continue;
         }
-        if (queue_.front().due > runtime().now() && !is_pressed()) {
+        const std::optional<FlushTurn> turn = next_turn();
+        if (!turn) {
             auto sleep = runtime().sleep_until(queue_.front().due);
             auto woken = work_.wait();
             co_await when_any(sleep, woken);
             continue;
         }
-        const uint64_t instance = queue_.front().instance;
-        queue_.pop_front();
-        const Status done = co_await flush_log(instance);
+        const Status done = co_await flush_log(*turn);
         if (!done && done.error().code != ErrorCode::no_space) fail_with(done.error());
         pressed_ = false;
         room_.notify_all();
     }
 }
 
-Task<Status> ShardDirectory::flush_log(uint64_t instance) {
-    LogParts* log = find(instance);
+Task<Status> ShardDirectory::flush_log(FlushTurn turn) {
+    LogParts* log = find(turn.instance);
     if (log == nullptr) co_return Status();
-    log->queued = false;
+    bool& waiting = turn.depth == FlushDepth::pieces ? log->ready : log->queued;
+    waiting = false;
     // A log that is deleted meanwhile stays until everybody ahead of its deletion has had the lane.
     CO_TRY_STATUS(co_await log->lane.take(1));
     // Before and behind: a checkpoint that begins meanwhile counts the effects that are done, so it
     // has to sync them (it waits for the lane); what comes after is for the next one.
     note_dirty(*log);
-    const Status done = co_await log->run_lane();
+    size_t least = 0;
+    if (turn.depth == FlushDepth::pieces) least = settings_.flush_piece_bytes;
+    if (turn.depth == FlushDepth::large && writes_direct() &&
+        log->lane_has_work(settings_.direct_least_bytes)) {
+        least = settings_.direct_least_bytes;
+    }
+    const Status done = co_await log->run_lane(least);
     note_dirty(*log);
     log->lane.give_back(1);
     if (open_files_.is_crowded()) hurry_.notify_all();
+    if (done && least > 0 && log->lane_has_work()) note_work(*log);
     if (!done && done.error().code == ErrorCode::no_space) {
         stall(*log, done.error());
     } else if (done && std::exchange(log->stalled, false)) {
@@ -292,7 +318,7 @@ Task<Status> ShardDirectory::flush_all() {
 
 /// A full disk keeps one log from being flushed, not the others.
 Task<Status> ShardDirectory::flush_one_of_all(uint64_t instance, Status& all) {
-    const Status done = co_await flush_log(instance);
+    const Status done = co_await flush_log({instance, FlushDepth::everything});
     if (!done && done.error().code == ErrorCode::no_space) {
         all = done;
         co_return Status();

@@ -2,8 +2,9 @@
 // ShardDirectory: one log directory as one shard writes it: its journal, the flusher behind it, the
 // logs there.
 //
-// Flusher. A log whose group became durable waits flush_delay for more bytes, then one of a few
-// workers runs its lane (log_parts.h). When memory or the journal runs short nobody waits.
+// Flusher. A log whose group became durable waits flush_delay for more bytes, or, where flushes are
+// direct, until it has a whole piece; then one of a few workers runs its lane (log_parts.h). When memory
+// or the journal runs short nobody waits.
 // Checkpoint: what the lanes have done is synced, `synced_end` moves, the journal starts behind it.
 // Both stop at the first error of the disk: then the directory is offline for good, its logs fail,
 // nothing in doubt is acknowledged. A checkpoint is due early when many open files are dirty, since
@@ -83,6 +84,10 @@ public:
     /// An append found no room: flush and checkpoint now.
     void note_pressure();
 
+    /// Until a file did not take them.
+    [[nodiscard]] bool writes_direct() const { return settings_.direct_flush && takes_direct_; }
+    void found_no_direct() { takes_direct_ = false; }
+
     /// The lane of `log` has work.
     void note_work(LogParts& log);
     /// `log` has something for the next checkpoint.
@@ -117,8 +122,19 @@ private:
     };
 
     struct Unsynced;
+    /// How much of a log's bytes is flushed.
+    enum class FlushDepth : uint8_t {
+        everything,
+        pieces,  ///< what is whole pieces
+        large,   ///< what is worth a direct write; everything if nothing is
+    };
+    struct FlushTurn {
+        uint64_t instance = 0;
+        FlushDepth depth = FlushDepth::everything;
+    };
 
     [[nodiscard]] bool is_pressed() const;
+    [[nodiscard]] std::optional<FlushTurn> next_turn();
     Task<> flush_worker();
     Task<> checkpoint_worker();
     Task<> space_worker();
@@ -127,7 +143,7 @@ private:
     void stall(LogParts& log, const Error& why);
     void retry_stalled();
     void dirty_again(const std::vector<uint64_t>& instances);
-    Task<Status> flush_log(uint64_t instance);
+    Task<Status> flush_log(FlushTurn turn);
     Task<Status> flush_all();
     Task<Status> flush_one_of_all(uint64_t instance, Status& all);
     Task<Status> sync_dirty();
@@ -148,11 +164,13 @@ private:
     OpenFiles open_files_;
     std::map<uint64_t, LogParts*> logs_;
     std::deque<Queued> queue_;
+    std::deque<uint64_t> ready_;
     std::vector<uint64_t> dirty_;
     std::vector<uint64_t> stalled_;
     std::optional<Error> error_;
     DamageCounts damage_counts_;
     bool pressed_ = false;
+    bool takes_direct_ = true;
     bool told_full_ = false;
     bool journal_stalled_ = false;
     bool syncing_ = false;

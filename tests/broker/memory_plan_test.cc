@@ -19,6 +19,8 @@ TEST(MemoryPlan, LargeMachinesGetNoMoreThanIsOfUse) {
     EXPECT_EQ(plan.client_bytes, 64 * kMebibyte);
     const MemoryPlan unknown = plan_memory(0, 0, 2);
     EXPECT_EQ(sum_of(unknown), sum_of(plan));
+    EXPECT_FALSE(plan.direct_flush) << "the page cache serves readers that lag";
+    EXPECT_FALSE(unknown.direct_flush);
 }
 
 TEST(MemoryPlan, AGroupOf64MebibytesIsNotOverspent) {
@@ -27,13 +29,15 @@ TEST(MemoryPlan, AGroupOf64MebibytesIsNotOverspent) {
         EXPECT_LE(shards * sum_of(plan), 32 * kMebibyte) << shards;
         EXPECT_GE(plan.hot_tail_bytes, 2 * kMebibyte);
         EXPECT_EQ(plan.journal_file_bytes, 16 * kMebibyte);
-        }
+        EXPECT_TRUE(plan.direct_flush);
+    }
 }
 
 TEST(MemoryPlan, WhatIsAskedForIsTakenAtItsWord) {
     const MemoryPlan plan = plan_memory(static_cast<int64_t>(4096 * kMebibyte), 64 * kMebibyte, 2);
     EXPECT_EQ(plan.hot_tail_bytes, 512 * kMebibyte);
     EXPECT_EQ(plan.client_bytes, 512 * kMebibyte);
+    EXPECT_FALSE(plan.direct_flush);
 }
 
 TEST(MemoryPlan, TheLeastThatWorksIsGivenInAnyCase) {

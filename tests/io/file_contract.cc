@@ -145,6 +145,43 @@ Task<int> direct_files(Runtime&, FileSystem& files, std::string directory) {
     co_return 0;
 }
 
+Task<int> staged_writes(Runtime&, FileSystem& files, std::string directory) {
+    OpenOptions options = kNew;
+    options.direct = true;
+    auto opened = co_await files.open(directory + "/d", options);
+    const FilePtr direct = std::move(opened).value();
+    auto plain = co_await files.open(directory + "/d", OpenOptions{.write = true});
+    const FilePtr buffered = std::move(plain).value();
+    const auto before = co_await buffered->write(0, Buffer::copy_of(std::string(4000, 'b')));
+    EXPECT_TRUE(before.has_value());
+    // Odd pieces at odd addresses, longer than any staging memory.
+    constexpr size_t kWhole = 600 * kDirectAlignment;
+    std::string expected;
+    Chain pieces;
+    for (size_t i = 0; expected.size() < kWhole; ++i) {
+        const size_t size = std::min<size_t>(1 + i * 7919 % 30'011, kWhole - expected.size());
+        const std::string piece(size, static_cast<char>('a' + i % 26));
+        pieces.append(Buffer::copy_of("?" + piece).slice(1, size));
+        expected += piece;
+    }
+    const auto wrote = co_await direct->write_staged(0, std::move(pieces));
+    EXPECT_EQ(wrote.value_or(0), kWhole);
+    const auto behind = co_await buffered->write(kWhole, Buffer::copy_of("tail"));
+    EXPECT_TRUE(behind.has_value());
+    const auto all = co_await read_text(*buffered, 0, 2 * kWhole);
+    EXPECT_TRUE(all.value() == expected + "tail") << "what was cached before is not seen again";
+    if (direct->is_direct()) {
+        const auto position =
+            co_await direct->write_staged(1, Buffer::copy_of(std::string(4096, 'z')));
+        const auto length = co_await direct->write_staged(0, Buffer::copy_of("z"));
+        EXPECT_EQ(code_of(position), ErrorCode::invalid_argument);
+        EXPECT_EQ(code_of(length), ErrorCode::invalid_argument);
+    }
+    const auto anywhere = co_await buffered->write_staged(3, Buffer::copy_of("Z"));
+    EXPECT_EQ(anywhere.value_or(0), 1U) << "a buffered file takes all";
+    co_return 0;
+}
+
 Task<int> writes_and_syncs(Runtime& runtime, FileSystem& files, std::string directory) {
     const FilePtr file = co_await make_file(files, directory + "/f", "abcdef");
     Chain pieces(Buffer::copy_of("12"));
@@ -361,6 +398,7 @@ constexpr std::array kCases = {
     FileContractCase{"AllocateKeepsWhatIsThereAndGrows", allocates},
     FileContractCase{"ReadCachedIsWholeOrWouldBlock", reads_cached},
     FileContractCase{"DirectFilesRefuseWhatIsNotAligned", direct_files},
+    FileContractCase{"StagedWritesTakeBytesFromAnywhere", staged_writes},
     FileContractCase{"AWriteAndSyncIsBoth", writes_and_syncs},
     FileContractCase{"OperationsOverlapAndMayBeCancelled", many_at_once},
     FileContractCase{"ReadOnlyFilesRefuseChanges", read_only_files},

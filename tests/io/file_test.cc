@@ -272,7 +272,7 @@ Task<int> cancels_a_queue(Ports ports, std::string path) {
     std::deque<FileOp> ops;
     size_t done = 0;
     for (uint64_t i = 0; i < 200; ++i) {
-        FileOp& op = ops.emplace_back(*file, i * bytes.size(), Chain(bytes));
+        FileOp& op = ops.emplace_back(*file, i * bytes.size(), Chain(bytes), FileOp::WriteMode{});
         op.on_done([](Op& ended) { ++*static_cast<size_t*>(ended.context()); }, &done);
         op.start();
     }

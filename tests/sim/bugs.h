@@ -23,6 +23,8 @@ inline constexpr std::array kPlantedBugs = {
     PlantedBug{"replay-recycled-block", &TestFaults::replay_recycled_block},
     PlantedBug{"trust-bytes-in-cache", &TestFaults::trust_bytes_in_cache},
     PlantedBug{"late-flush-undoes-truncation", &TestFaults::late_flush_undoes_truncation},
+    PlantedBug{"count-unwritten-rest", &TestFaults::count_unwritten_rest},
+    PlantedBug{"keep-part-over-truncation", &TestFaults::keep_part_over_truncation},
     PlantedBug{"keep-producers-over-truncation", &TestFaults::keep_producers_over_truncation},
     PlantedBug{"keep-snapshots-over-truncation", &TestFaults::keep_snapshots_over_truncation},
     PlantedBug{"retry-failed-sync", &TestFaults::retry_failed_sync},

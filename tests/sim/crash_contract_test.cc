@@ -41,6 +41,10 @@ Task<Status> write_at(File& file, uint64_t position, std::string text) {
     co_return Status{};
 }
 
+Task<Result<size_t>> write_staged(File& file, uint64_t position, size_t bytes) {
+    co_return co_await file.write_staged(position, bytes_of(std::string(bytes, 'b')));
+}
+
 /// Starts an operation that no coroutine waits for.
 void start_alone(FileOp& op) {
     op.on_done([](Op&) {}, nullptr);
@@ -300,6 +304,30 @@ TEST(CrashContract, MisalignedDirectOperationsAreRefused) {
     ASSERT_TRUE(file.has_value());
     EXPECT_TRUE((*file)->is_direct());
     EXPECT_EQ(bench.run(write_at(**file, 0, "short")).error().code, ErrorCode::invalid_argument);
+    const auto staged = [&](uint64_t position, size_t bytes) {
+        const auto done = bench.run(write_staged(**file, position, bytes));
+        return done ? ErrorCode::none : done.error().code;
+    };
+    EXPECT_EQ(staged(0, 4095), ErrorCode::invalid_argument);
+    EXPECT_EQ(staged(512, 4096), ErrorCode::invalid_argument);
+    EXPECT_EQ(staged(4096, 4096), ErrorCode::none) << "from anywhere in memory";
+}
+
+TEST(CrashContract, WhatIsWrittenDirectIsLostLikeAnythingElseUnlessItIsSynced) {
+    for (const bool synced : {false, true}) {
+        Bench bench(1);
+        durable_file(bench, "/data/f", std::string(8192, 'a')).reset();
+        auto file = bench.run(bench.files().open("/data/f", {.write = true, .direct = true}));
+        ASSERT_TRUE(file.has_value());
+        const auto wrote = bench.run(write_staged(**file, 4096, 8192));
+        EXPECT_EQ(wrote.value_or(0), 8192U);
+        if (synced) EXPECT_TRUE(bench.run(sync_file(**file)).has_value());
+        file->reset();
+        bench.machine.power_cut(kNothing);
+        const std::string left = *bench.disk().contents("/data/f");
+        const std::string lost(8192, 'a');
+        EXPECT_EQ(left, synced ? lost.substr(0, 4096) + std::string(8192, 'b') : lost);
+    }
 }
 
 TEST(CrashContract, LocksEndWithTheirProcess) {

@@ -25,6 +25,13 @@
 
 namespace ottla::sim {
 
+/// What becomes of direct files, but for the journal's.
+enum class DirectIo : uint8_t {
+    taken,
+    opened_buffered,  ///< as where there is no O_DIRECT
+    refused,          ///< they are opened, and every write is an invalid argument
+};
+
 /// What goes wrong by itself, and how long things take. Chances are per million operations.
 struct DiskFaults {
     uint32_t write_error = 0;
@@ -33,6 +40,7 @@ struct DiskFaults {
     uint32_t write_back_error = 0;  ///< sync_all loses a file; only that file's next sync tells
     std::string only_under;         ///< where errors happen; everywhere if empty
     uint32_t cache_miss = 100'000;  ///< read_cached answers would_block
+    DirectIo direct = DirectIo::taken;
     uint32_t slow_operation = 0;    ///< takes `slow_by` longer
     Duration slow_by = std::chrono::milliseconds(200);
     Duration operation = std::chrono::microseconds(20);  ///< typical; drawn from half to double

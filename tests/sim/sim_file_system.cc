@@ -34,6 +34,7 @@ bool is_aligned(const FileOp& op) {
         return is_aligned(op.length) && is_aligned(address);
     }
     if (op.kind != FileOp::Kind::write) return true;
+    if (op.staged) return is_aligned(op.length);
     for (const Buffer& piece : op.bytes.pieces()) {
         if (!is_aligned(piece.size())) return false;
         if (!is_aligned(std::bit_cast<uintptr_t>(piece.data()))) return false;
@@ -46,11 +47,16 @@ bool is_aligned(const FileOp& op) {
 class SimFile final : public File {
 public:
     SimFile(SimFileSystem& files, NodeRef node, const OpenOptions& options)
-        : files_(files), node_(std::move(node)), options_(options) {}
+        : files_(files), node_(std::move(node)), options_(options) {
+        const bool buffered = files.disk_.faults.direct == DirectIo::opened_buffered;
+        if (buffered && options.lane == IoLane::bulk) options_.direct = false;
+    }
     ~SimFile() override { files_.disk_.closed(node_); }
 
     void start(FileOp& op) override {
-        files_.start_file(op, node_, options_.direct, options_.write);
+        const bool refused = files_.disk_.faults.direct == DirectIo::refused && options_.direct &&
+                             options_.lane == IoLane::bulk && op.kind == FileOp::Kind::write;
+        files_.start_file(op, node_, options_.direct, options_.write && !refused);
     }
     Result<size_t> read_cached(uint64_t position, std::span<std::byte> into) override {
         CHECK(!options_.direct, "a direct file has nothing cached");

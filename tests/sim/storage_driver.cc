@@ -187,7 +187,7 @@ Buffer LogDriver::make_batch(ProducerId producer, int32_t sequence, bool transac
     BatchBuilder builder(codecs_, options);
     const uint64_t records = tested_.random.between(1, 4);
     for (uint64_t i = 0; i < records; ++i) {
-        const uint64_t filling = tested_.random.below(8) == 0 ? 3000 : 60;
+        const uint64_t filling = tested_.random.below(8) == 0 ? world_.large_value : 60;
         const size_t length = tested_.random.below(filling);
         const std::string value =
             fmt::format("{} {} {}", tested_.name, tested_.next_label++, std::string(length, 'v'));

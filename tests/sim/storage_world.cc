@@ -26,6 +26,7 @@ storage::StorageSettings small_settings() {
     settings.checkpoint_interval = std::chrono::milliseconds(40);
     settings.flush_delay = std::chrono::milliseconds(3);
     settings.flush_piece_bytes = size_t{8} << 10U;
+    settings.direct_least_bytes = size_t{4} << 10U;
     settings.sync_all_above = 2;
     settings.retention_check_interval = std::chrono::milliseconds(25);
     settings.cleaner_backoff = std::chrono::milliseconds(25);
@@ -34,6 +35,24 @@ storage::StorageSettings small_settings() {
     settings.disk_reserve_bytes = uint64_t{128} << 10U;
     settings.disk_interval = std::chrono::milliseconds(20);
     return settings;
+}
+
+/// Two of three seeds flush past the page cache, some of them on disks that take no such writes.
+/// From a stream of its own: the other draws of a seed are what they were.
+void draw_direct(StorageWorld& storage) {
+    Random random = storage.world.random_for("direct");
+    const uint64_t how = random.below(12);
+    storage.settings.direct_flush = how < 8;
+    if (how == 6) storage.machine.disk().faults.direct = DirectIo::opened_buffered;
+    if (how == 7) storage.machine.disk().faults.direct = DirectIo::refused;
+    // Runs of several blocks, and what is left of one often waits.
+    if (!storage.settings.direct_flush || random.below(4) == 0) return;
+    storage.large_value = 8000;
+    storage.settings.flush_delay = std::chrono::milliseconds(random.between(20, 120));
+    for (auto& [name, tested] : storage.logs) {
+        const bool rolls = tested.config.compacts || tested.config.retention_bytes >= 0;
+        if (!rolls) tested.config.segment_bytes = 24'000;
+    }
 }
 
 /// Of five logs two are plain, one loses its oldest records, one its superseded ones, one both.
@@ -78,6 +97,7 @@ StorageWorld::StorageWorld(const StorageOptions& wanted)
         };
         logs.emplace(name, std::move(tested));
     }
+    draw_direct(*this);
 }
 
 StorageProgram& StorageWorld::program() { return static_cast<StorageProgram&>(*process.program()); }

@@ -93,6 +93,7 @@ public:
     std::optional<std::string> failing;  ///< where the disk fails: directories go offline
     bool may_be_full = false;  ///< the disk is small: appends are refused, nothing goes offline
     std::optional<std::string> damaged;  ///< a file in which a bit flipped since the last life
+    uint64_t large_value = 3000;         ///< one record of eight is as large as that, or less
     uint64_t refusals = 0;               ///< of logs, by name, for that reason
     uint64_t appended = 0;
     uint64_t duplicates = 0;
