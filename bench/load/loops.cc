@@ -212,7 +212,8 @@ Task<int> referee(Bench& bench) {
     const double cpu_before = cpu_seconds(bench.load.pid);
     const Instant began = runtime.now();
     while (runtime.now() < bench.until && !bench.is_read()) {
-        co_await runtime.sleep_until(bench.load.once ? runtime.now() + kLook : bench.until);
+        const Instant look = bench.load.once ? runtime.now() + kLook : bench.until;
+        co_await runtime.sleep_until(look);
     }
     const double elapsed = static_cast<double>((runtime.now() - began).count()) / 1e9;
     const double cpu = cpu_seconds(bench.load.pid) - cpu_before;

@@ -2,6 +2,10 @@
 // PosixFile: an open file of one shard. Its operations run on the I/O thread of its lane; several may
 // run at once. The file goes away only after its operations came home, and its descriptor is closed
 // on the bulk thread, because the last close of an unlinked file frees its blocks.
+//
+// Large aligned reads of a buffered file whose bytes are not all in the page cache go past it, through a
+// descriptor that lives for the one read: a consumer that reads everything then neither evicts what others use
+// nor has the kernel read ahead of it, which queues megabytes at the disk in front of the journal.
 // Where fallocate is missing, `allocate` writes zeros from the end of the file on: then holes inside
 // it stay unreserved.
 #pragma once
@@ -57,7 +61,10 @@ public:
         IoQueue& closing;
     };
     PosixFile(int descriptor, std::string path, bool direct, Queues queues, IoHome& home)
-        : descriptor_(descriptor), path_(std::move(path)), direct_(direct), queues_(queues),
+        : descriptor_(descriptor),
+          path_(std::move(path)),
+          direct_(direct),
+          queues_(queues),
           home_(home) {}
     ~PosixFile() override;
     void start(FileOp& op) override;
@@ -70,6 +77,8 @@ public:
 
 private:
     Status read(FileOp& op) const;
+    /// As many bytes as come, counted in op.transferred; `past_cache`: the descriptor is direct.
+    [[nodiscard]] Status read_through(int descriptor, bool past_cache, FileOp& op) const;
     Status write(FileOp& op) const;
     Status write_staged(FileOp& op, std::span<std::byte> staging) const;
     [[nodiscard]] Status sync() const;

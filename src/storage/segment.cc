@@ -13,6 +13,8 @@ namespace ottla::storage {
 namespace {
 
 constexpr size_t kWalkPiece = 1024UZ * 1024;
+/// From here on a read takes whole blocks.
+constexpr size_t kLeastBlocks = 64UZ * 1024;
 constexpr uint64_t kMostTransactions = 256ULL * 1024 * 1024;
 
 }  // namespace
@@ -213,12 +215,17 @@ Task<Status> Segment::sync() {
 
 Task<Result<Buffer>> Segment::read(uint64_t position, size_t length) {
     CO_TRY(const std::shared_ptr<File> source, co_await file(false));
-    BlockRef block = make_block(length);
-    auto cached = source->read_cached(position, {block->data(), length});
-    if (cached) co_return Buffer{std::move(block), 0, *cached};
+    // Whole blocks, so that a large read can go past the page cache.
+    const bool in_blocks = length >= kLeastBlocks;
+    const size_t lead = in_blocks ? position % kDirectAlignment : 0;
+    const size_t over = in_blocks ? (lead + length) % kDirectAlignment : 0;
+    const size_t whole = lead + length + (over == 0 ? 0 : kDirectAlignment - over);
+    BlockRef block = make_block(whole, kDirectAlignment);
+    auto cached = source->read_cached(position, {block->data() + lead, length});
+    if (cached) co_return Buffer{std::move(block), lead, *cached};
     if (cached.error().code != ErrorCode::would_block) co_return std::unexpected(cached.error());
-    CO_TRY(const size_t got, co_await source->read(position, length, block));
-    co_return Buffer{std::move(block), 0, got};
+    CO_TRY(const size_t got, co_await source->read(position - lead, whole, block));
+    co_return Buffer{std::move(block), lead, std::clamp(got, lead, lead + length) - lead};
 }
 
 Task<Result<SegmentEnd>> Segment::walk(uint64_t from, BatchCursor::Crc crc, BatchVisitor& visitor) {

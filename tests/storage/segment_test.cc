@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "storage/segment.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "storage/atomic_file.h"
@@ -47,6 +48,30 @@ TEST(Segment, IndexEntriesStandWhereKafkaPutsThem) {
     EXPECT_EQ(segment.offset_index().entry(1), (OffsetIndex::Entry{Offset{54}, positions[4]}));
     ASSERT_EQ(segment.time_index().size(), 1U);
     EXPECT_EQ(segment.time_index().entry(0), (TimeIndex::Entry{WallTime{1000}, Offset{50}}));
+}
+
+TEST(Segment, AReadGivesWhatWasAskedForAtAnyPlaceAndSize) {
+    SegmentBench bench;
+    Segment segment = bench.make();
+    std::string all;
+    for (int i = 0; i < 40; ++i) {
+        const Buffer batch = bench.batch(i, 9001);
+        all += batch.text();
+        ASSERT_TRUE(bench.bench.run(bench.append(segment, batch)));
+    }
+    // Large ones are made of whole blocks underneath; nobody sees that.
+    for (const size_t position : {0UZ, 1UZ, 4095UZ, 4096UZ, 70'001UZ, all.size() - 5, all.size()}) {
+        for (const size_t length :
+             {1UZ, 4096UZ, 65'535UZ, 65'536UZ, 65'537UZ, 131'072UZ, 400'000UZ}) {
+            SCOPED_TRACE(fmt::format("{} at {}", length, position));
+            const auto bytes = bench.bench.run(segment.read(position, length));
+            ASSERT_TRUE(bytes.has_value());
+            EXPECT_EQ(bytes->text(), std::string_view(all).substr(position, length));
+        }
+    }
+    const auto behind = bench.bench.run(segment.read(all.size() + 5000, 100'000));
+    ASSERT_TRUE(behind.has_value());
+    EXPECT_TRUE(behind->empty());
 }
 
 TEST(Segment, IndexFilesAreExactAndTheTimeIndexGetsItsFinalEntry) {
