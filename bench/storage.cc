@@ -2,7 +2,8 @@
 // The write and the read path of one log on the real disk (the current directory): an append into the journal's
 // memory, a journal group until it is durable, a fetch response put together from the hot tail. The
 // loops run inside the backend's shard; `cpu` counts that thread, so read the CPU column of append
-// and fetch, and the time column of a journal group.
+// and fetch, and the time column of a journal group. What the flusher does to a group's latency is in
+// p50_us and p99_us of journal_beside, at a fixed rate, whose first line has no flusher at all.
 #include <benchmark/benchmark.h>
 #include <stdlib.h>  // mkdtemp
 
@@ -35,20 +36,22 @@ public:
 struct Store {
     explicit Store(Ports with) : ports(with), durable(with.runtime) {}
     Ports ports;
+    storage::StorageSettings settings;
     std::unique_ptr<storage::LogDirectory> directory;
     std::unique_ptr<storage::LogStore> store;
     Log* log = nullptr;
     Durable durable;
 
-    Task<Status> open(std::string path) {
-        CO_TRY(directory, co_await storage::LogDirectory::open(ports, path, {}));
+    Task<Status> open(std::string path, storage::StorageSettings with_settings) {
+        settings = with_settings;
+        CO_TRY(directory, co_await storage::LogDirectory::open(ports, path, settings));
         storage::MetaProperties meta;
         meta.cluster_id = "bench";
         meta.node_id = BrokerId{1};
         meta.directory_id.bytes[15] = 9;
         CO_TRY_STATUS(co_await directory->format(meta));
         CO_TRY_STATUS(co_await directory->begin_serving());
-        store = std::make_unique<storage::LogStore>(ports, storage::StorageSettings{});
+        store = std::make_unique<storage::LogStore>(ports, settings);
         std::vector<storage::ServedDirectory> served;
         served.push_back(directory->served());
         CO_TRY_STATUS(co_await store->open(std::move(served)));
@@ -116,6 +119,40 @@ Task<Status> journal_loop(Store& store, benchmark::State& state) {
     co_return Status{};
 }
 
+/// Groups at a fixed rate; how long each took.
+Task<Status> paced_loop(Store& store, benchmark::State& state) {
+    const Buffer batch = batch_of(64UZ * 1024);
+    constexpr Duration kPause = std::chrono::milliseconds(1);
+    std::vector<int64_t> spans;
+    Instant next = store.ports.runtime.now();
+    for (auto _ : state) {
+        next = next + kPause;
+        (void)co_await store.ports.runtime.sleep_until(next);
+        const Instant begun = store.ports.runtime.now();
+        const auto appended = store.append(batch);
+        if (!appended) co_return std::unexpected(appended.error());
+        while (store.log->durable_end() < store.log->log_end() && !store.durable.failed) {
+            co_await store.durable.moved.wait();
+        }
+        spans.push_back((store.ports.runtime.now() - begun).count() / 1000);
+    }
+    std::ranges::sort(spans);
+    state.counters["p50_us"] = static_cast<double>(spans[spans.size() / 2]);
+    state.counters["p99_us"] = static_cast<double>(spans[spans.size() * 99 / 100]);
+    co_return Status{};
+}
+
+/// None, buffered, direct; of each there is memory for everything.
+storage::StorageSettings flushing(int64_t how) {
+    storage::StorageSettings settings;
+    settings.chunk_budget_bytes = 2048UZ << 20U;
+    settings.journal_limit_bytes = 4096ULL << 20U;
+    settings.direct_flush = how == 2;
+    if (how == 0) settings.flush_delay = std::chrono::hours(1);
+    if (how == 0) settings.checkpoint_interval = std::chrono::hours(1);
+    return settings;
+}
+
 Task<Status> fetch_loop(Store& store, benchmark::State& state) {
     const Buffer batch = batch_of(16UZ * 1024);
     const auto wanted = static_cast<size_t>(state.range(0));
@@ -139,11 +176,16 @@ Task<Status> fetch_loop(Store& store, benchmark::State& state) {
 
 using Loop = Task<Status> (*)(Store&, benchmark::State&);
 
-Task<int> measure(Ports ports, std::string path, Loop loop, benchmark::State& state) {
+struct Job {
+    Loop loop;
+    storage::StorageSettings settings;
+};
+
+Task<int> measure(Ports ports, std::string path, Job job, benchmark::State& state) {
     Store store(ports);
-    Status done = co_await store.open(path);
+    Status done = co_await store.open(path, job.settings);
     if (done) {
-        done = co_await loop(store, state);
+        done = co_await job.loop(store, state);
         const Status closed = co_await store.close();
         if (done) done = closed;
     }
@@ -151,7 +193,7 @@ Task<int> measure(Ports ports, std::string path, Loop loop, benchmark::State& st
     co_return 0;
 }
 
-void on_disk(benchmark::State& state, Loop loop) {
+void on_disk(benchmark::State& state, Loop loop, storage::StorageSettings settings = {}) {
     std::string path = "./ottla-bench-XXXXXX";
     if (::mkdtemp(path.data()) == nullptr) {
         state.SkipWithError("the current directory takes no folder");
@@ -160,7 +202,7 @@ void on_disk(benchmark::State& state, Loop loop) {
     path = std::filesystem::absolute(path).string();
     {
         io::Backend backend({.shards = 1, .seed = 1});
-        (void)backend.run(measure(backend.ports(ShardIndex{0}), path, loop, state));
+        (void)backend.run(measure(backend.ports(ShardIndex{0}), path, {loop, settings}, state));
     }
     std::filesystem::remove_all(path);
 }
@@ -170,6 +212,13 @@ BENCHMARK(append)->Arg(128)->Arg(1024)->Arg(64 * 1024);
 
 void journal_group(benchmark::State& state) { on_disk(state, journal_loop); }
 BENCHMARK(journal_group)->Arg(1024)->Arg(16 * 1024)->Arg(256 * 1024)->UseRealTime();
+
+void journal_beside(benchmark::State& state) {
+    constexpr std::array kNames = {"no flusher", "buffered flushes", "direct flushes"};
+    state.SetLabel(kNames[static_cast<size_t>(state.range(0))]);
+    on_disk(state, paced_loop, flushing(state.range(0)));
+}
+BENCHMARK(journal_beside)->DenseRange(0, 2)->Iterations(3000)->UseRealTime();
 
 void fetch_assembly(benchmark::State& state) { on_disk(state, fetch_loop); }
 BENCHMARK(fetch_assembly)->Arg(16 * 1024)->Arg(1024 * 1024);

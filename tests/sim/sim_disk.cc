@@ -402,6 +402,11 @@ std::optional<std::string> SimDisk::contents(const std::string& path) const {
     return bytes;
 }
 
+uint32_t SimDisk::opens(const std::string& path) const {
+    const NodeRef node = find(path);
+    return node ? node->opens : 0;
+}
+
 void SimDisk::put(const std::string& path, std::string_view bytes) {
     auto node = open(path, {.write = true, .create = true, .truncate = true}, WallTime{});
     CHECK(node.has_value(), "the directory exists");

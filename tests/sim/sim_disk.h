@@ -153,6 +153,8 @@ public:
     void prepare_directory(const std::string& path);
     [[nodiscard]] bool exists(const std::string& path) const { return find(path) != nullptr; }
     [[nodiscard]] std::optional<std::string> contents(const std::string& path) const;
+    /// Descriptors that are open on it.
+    [[nodiscard]] uint32_t opens(const std::string& path) const;
     /// Puts a file there, durable, as if it had always been.
     void put(const std::string& path, std::string_view bytes);
     bool flip_bit(const std::string& path, uint64_t position, unsigned bit);

@@ -311,12 +311,21 @@ TEST(LogFlush, SecondDescriptorsAreAmongTheOpenFiles) {
     std::vector<Log*> logs;
     for (int i = 0; i < 12; ++i) logs.push_back(&bench.create("topic", i));
     const OpenFiles& open = logs[0]->parts().home.open_files();
+    const auto descriptors = [&] {
+        size_t sum = 0;
+        for (int i = 0; i < 12; ++i) {
+            const std::string path = fmt::format("{}/topic-{}/", kDirectory, i);
+            sum += bench.bench.disk().opens(path + offset_file_name(Offset{0}, kLogSuffix));
+        }
+        return sum;
+    };
     for (Log* log : logs) {
         bench.append_letters(*log, 'a', 3, 30'000);
         for (int i = 0; i < 400; ++i) {
             bench.bench.world.step();
             // What is in use may pass the bound: a file of every lane, and its second descriptor.
             ASSERT_LE(open.count(), settings.open_files + 2);
+            ASSERT_LE(descriptors(), open.count() + settings.flush_lanes);
         }
     }
     for (Log* log : logs) EXPECT_GE(log->flushed_end(), Offset{2});
