@@ -63,6 +63,7 @@ class DiskFull(unittest.TestCase):
                     time.sleep(self.chance.random() / 5)
                 broker.kill()
                 work.join()
+                broker.overrides = [*SETTINGS, *load.flushing(self.chance)]
                 broker.start()
                 work.check()
                 self.fill(broker, work)

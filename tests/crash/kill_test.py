@@ -76,6 +76,7 @@ class Kill(unittest.TestCase):
             how = ways[number % len(ways)] if number < len(ways) else self.chance.choice(ways)
             how()
             self.load.join()
+            self.broker.overrides = ["ottla.shards=3", *load.flushing(self.chance)]
             self.broker.start()
             counts.append((how.__name__, self.load.check()))
         print(f"{counts[-1][1]} batches, seed {load.SEED}")

@@ -42,6 +42,7 @@ class PowerCut(unittest.TestCase):
                 self.assertIn("offline", said)
                 disk.unmount()
                 disk.mount()
+                broker.overrides = [*SETTINGS, *load.flushing(self.chance)]
                 broker.start()
                 work.check()
             print(f"{work.check()} batches, seed {load.SEED}")

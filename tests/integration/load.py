@@ -16,6 +16,12 @@ KAFKA_STORAGE_ERROR, OUT_OF_ORDER = 56, 45
 HEADER = struct.Struct(">qiibIhiqqqhii")  # of a batch: base offset, length, leader epoch, .. record count
 PAUSE_SECONDS = 0.02
 SILENCE_SECONDS = 30
+SMALL_MEMORY = "ottla.memory.bytes=67108864"  # flushes go past the page cache
+
+
+def flushing(chance):
+    """Settings for the next start: one of the two ways to flush."""
+    return chance.choice([[], [SMALL_MEMORY]])
 
 
 class Suffix:
