@@ -16,6 +16,8 @@ namespace ottla::io {
 namespace {
 
 constexpr size_t kPiecesPerCall = 1024;  // IOV_MAX on Linux.
+/// Sending copies, on loopback it even receives: so much, and then others have their turn.
+constexpr size_t kBytesPerTurn = 256UZ * 1024;
 
 Error closed_error() { return {ErrorCode::cancelled, "the stream is closed"}; }
 
@@ -167,18 +169,23 @@ void TcpConnection::start(WriteOp& op) {
 TcpConnection::Progress TcpConnection::send() {
     const std::vector<Buffer>& pieces = writing_->bytes.pieces();
     std::array<iovec, kPiecesPerCall> vectors;
+    size_t left = kBytesPerTurn;
     while (piece_ < pieces.size()) {
-        const size_t count = std::min(pieces.size() - piece_, vectors.size());
-        for (size_t i = 0; i < count; ++i) {
-            const Buffer& piece = pieces[piece_ + i];
-            const size_t skip = i == 0 ? piece_sent_ : 0;
-            vectors[i] = {const_cast<std::byte*>(piece.data()) + skip, piece.size() - skip};
+        if (left == 0) return Progress::blocked;
+        size_t count = 0;
+        size_t bytes = 0;
+        for (size_t i = piece_; i < pieces.size() && count < vectors.size() && bytes < left; ++i) {
+            const size_t skip = i == piece_ ? piece_sent_ : 0;
+            const size_t size = std::min(pieces[i].size() - skip, left - bytes);
+            vectors[count++] = {const_cast<std::byte*>(pieces[i].data()) + skip, size};
+            bytes += size;
         }
         msghdr message{};
         message.msg_iov = vectors.data();
         message.msg_iovlen = count;
         const ssize_t sent = ::sendmsg(descriptor_, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
         if (sent >= 0) {
+            left -= static_cast<size_t>(sent);
             advance(static_cast<size_t>(sent));
         } else if (errno == EAGAIN) {
             return Progress::blocked;

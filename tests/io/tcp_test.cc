@@ -113,6 +113,41 @@ TEST(TcpStream, AWriteLargerThanTheKernelsBufferGoesOnWhenThereIsRoom) {
 }
 
 /// Sends `size` bytes over and reads them back as one borrowed slice per piece that arrived.
+Task<> count_turns(Runtime& runtime, const bool& ended, size_t& turns) {
+    while (!ended) {
+        co_await runtime.yield();
+        ++turns;
+    }
+}
+
+Task<> write_to_the_end(Stream& stream, Chain chain, bool& ended) {
+    const Status written = co_await stream.write(std::move(chain));
+    EXPECT_TRUE(written.has_value());
+    ended = true;
+}
+
+Task<int> shares_its_turns(Ports ports) {
+    Pair pair = co_await connected(ports);
+    const size_t size = 2UZ * 1024 * 1024;
+    Chain chain;
+    for (const size_t piece : {100UZ, size, 77UZ}) chain.append(pattern(piece, 5));
+    const Buffer sent = chain.flatten();
+    bool ended = false;
+    size_t turns = 0;
+    ports.runtime.spawn(count_turns(ports.runtime, ended, turns));
+    ports.runtime.spawn(write_to_the_end(*pair.client, std::move(chain), ended));
+    const auto got = co_await read_exactly(*pair.server, sent.size());
+    EXPECT_EQ(got.value(), sent);
+    while (!ended) co_await ports.runtime.yield();
+    EXPECT_GE(turns, size / (256UZ * 1024));
+    co_return 0;
+}
+
+TEST(TcpStream, OthersHaveTheirTurnsWhileALargeWriteGoesOut) {
+    Process process;
+    process.run(shares_its_turns(process.on(0)));
+}
+
 Task<Buffer> send_and_borrow(Pair& pair, size_t size, uint32_t salt) {
     const Buffer sent = pattern(size, salt);
     (void)co_await pair.client->write(sent);
