@@ -4,12 +4,13 @@
 //   IoJob      one blocking call: performed on an I/O thread, brought home to the shard that asked
 //   IoQueue    jobs in order and the threads that take them
 //   IoHome     a shard's inbox of finished jobs: one message however many finished
-//   IoThreads  the queues of a process: bulk (two threads: flushes, cold reads, names), one thread
-//              per journal directory, one for name servers
+//   IoThreads  the queues of a process: bulk (two threads: flushes, names), reads (two: of everything but
+//              journals), one thread per journal directory, one for name servers
 //
 // A journal's thread does nothing else, because 512 MiB of writes beside it would triple the latency
-// of a group (DESIGN 4). What is in a queue can be cancelled, what a thread has taken cannot. On
-// destruction the queues run empty first.
+// of a group (DESIGN 4). Reads have their own, because many consumers that read everything would keep
+// flushes waiting, and with them the writers once the journal's memory is full. What is in a queue can be
+// cancelled, what a thread has taken cannot. On destruction the queues run empty first.
 #pragma once
 
 #include <condition_variable>
@@ -94,14 +95,16 @@ private:
 
 class IoThreads {
 public:
-    IoThreads() : bulk_("ottla-bulk", 2) {}
+    IoThreads() : bulk_("ottla-bulk", 2), reads_("ottla-reads", 2) {}
     IoQueue& bulk() { return bulk_; }
+    IoQueue& reads() { return reads_; }
     /// The queue of the journals in `directory`; its thread starts with the first call.
     IoQueue& journal(const std::string& directory);
     IoQueue& names();
 
 private:
     IoQueue bulk_;
+    IoQueue reads_;
     std::mutex mutex_;
     std::map<std::string, std::unique_ptr<IoQueue>> journals_;
     std::unique_ptr<IoQueue> names_;

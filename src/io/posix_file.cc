@@ -21,6 +21,9 @@ namespace {
 constexpr size_t kPiecesPerCall = 1024;  // IOV_MAX on Linux.
 constexpr size_t kZeroChunk = 256 * 1024;
 constexpr size_t kLeastPastCache = 64 * 1024;
+/// What one call asks of the disk: a journal's write has to wait for two of them. At 1.2 GB/s that is p50
+/// 0.7 ms with 256 KiB, and 10 ms with 1 MiB, for 0.06 CPU-s/GB.
+constexpr size_t kDiskStep = 256 * 1024;
 
 class CloseJob final : public IoJob {
 public:
@@ -67,11 +70,17 @@ void PosixFile::start(FileOp& op) {
     } else if (moves && op.length == 0 && !op.then_sync) {
         op.complete_inline();
     } else {
-        start_job(queues_.lane, home_, op, *this);
+        start_job(queue_of(op), home_, op, *this);
     }
 }
 
-void PosixFile::cancel(Op& op) noexcept { cancel_job<FileOp, PosixFile>(queues_.lane, op); }
+IoQueue& PosixFile::queue_of(const FileOp& op) const {
+    return op.kind == FileOp::Kind::read ? queues_.reading : queues_.lane;
+}
+
+void PosixFile::cancel(Op& op) noexcept {
+    cancel_job<FileOp, PosixFile>(queue_of(static_cast<FileOp&>(op)), op);
+}
 
 Status PosixFile::perform(FileOp& op, IoScratch& scratch) {
     switch (op.kind) {
@@ -120,8 +129,9 @@ Status PosixFile::read_through(int descriptor, bool past_cache, FileOp& op) cons
     std::byte* into = op.into->data() + op.into_offset;
     while (op.transferred < op.length) {
         const size_t done = op.transferred;
-        const ssize_t count =
-            ::pread(descriptor, into + done, op.length - done, to_off(op.position + done));
+        const size_t most = past_cache && !direct_ ? kDiskStep : op.length;
+        const ssize_t count = ::pread(descriptor, into + done, std::min(op.length - done, most),
+                                      to_off(op.position + done));
         if (count < 0 && errno == EINTR) continue;
         if (count < 0) return failure("read", errno);
         op.transferred += static_cast<size_t>(count);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// PosixFile: an open file of one shard. Its operations run on the I/O thread of its lane; several may
-// run at once. The file goes away only after its operations came home, and its descriptor is closed
+// PosixFile: an open file of one shard. Its operations run on the I/O threads of its lane, reads of
+// all but journals on those for reading; several may run at once. The file goes away only after its operations came home, and its descriptor is closed
 // on the bulk thread, because the last close of an unlinked file frees its blocks.
 //
 // Large aligned reads of a buffered file whose bytes are not all in the page cache go past it, through a
@@ -58,6 +58,7 @@ class PosixFile final : public File, public OpOwner {
 public:
     struct Queues {
         IoQueue& lane;
+        IoQueue& reading;
         IoQueue& closing;
     };
     PosixFile(int descriptor, std::string path, bool direct, Queues queues, IoHome& home)
@@ -77,6 +78,7 @@ public:
 
 private:
     Status read(FileOp& op) const;
+    [[nodiscard]] IoQueue& queue_of(const FileOp& op) const;
     /// As many bytes as come, counted in op.transferred; `past_cache`: the descriptor is direct.
     [[nodiscard]] Status read_through(int descriptor, bool past_cache, FileOp& op) const;
     Status write(FileOp& op) const;

@@ -170,10 +170,11 @@ Status PosixFileSystem::open(FileSystemOp& op) {
     // Set afterwards: open(O_CREAT | O_DIRECT) creates the file even where it then refuses
     // O_DIRECT.
     const bool direct = options.direct && ::fcntl(opened.get(), F_SETFL, O_DIRECT) == 0;
-    IoQueue& lane = options.lane == IoLane::journal ? threads_.journal(directory_of(op.path))
-                                                    : threads_.bulk();
+    const bool journal = options.lane == IoLane::journal;
+    IoQueue& lane = journal ? threads_.journal(directory_of(op.path)) : threads_.bulk();
+    IoQueue& reading = journal ? lane : threads_.reads();
     op.file = std::make_unique<PosixFile>(opened.release(), op.path, direct,
-                                          PosixFile::Queues{lane, threads_.bulk()}, home_);
+                                          PosixFile::Queues{lane, reading, threads_.bulk()}, home_);
     return {};
 }
 

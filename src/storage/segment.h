@@ -115,8 +115,8 @@ public:
     /// Log and index files, if they changed since the last sync. Names are the caller's
     /// sync_directory.
     Task<Status> sync();
-    /// At most `length` bytes at `position`: cached ones at once. Short only at the end of the
-    /// file.
+    /// At most `length` bytes at `position`; a few that are cached at once. Short only at the end of
+    /// the file.
     Task<Result<Buffer>> read(uint64_t position, size_t length);
     /// Walks the whole batches in [from, size of the file), checking CRCs if asked.
     Task<Result<SegmentEnd>> walk(uint64_t from, BatchCursor::Crc crc, BatchVisitor& visitor);

@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -149,7 +150,8 @@ Task<int> keeps_to_its_file(FileSystem& files, std::string path) {
         const Watcher watcher(path);
         (void)watcher.evict();
     }
-    EXPECT_TRUE((co_await files.unlink(path)).has_value());
+    const Status unlinked = co_await files.unlink(path);
+    EXPECT_TRUE(unlinked.has_value());
     const auto other = co_await written(files, path, pattern(kSize, 77));
     const std::string all = co_await read_all(*file, 0, kSize);
     EXPECT_EQ(all, bytes);
@@ -160,6 +162,39 @@ TEST(PosixFile, AReadPastTheCacheIsOfTheFileAndNotOfItsName) {
     const TemporaryDirectory directory;
     Process process;
     process.run(keeps_to_its_file(process.on(0).files, directory.file("f")));
+}
+
+// ---- threads ----------------------------------------------------------------------------------
+
+Task<> open_pipe(FileSystem& files, std::string path, size_t& open) {
+    const auto opened = co_await files.open(path, {});
+    EXPECT_TRUE(opened.has_value());
+    ++open;
+}
+
+/// Opening a pipe that nobody writes to keeps the threads for bulk work waiting, all of them.
+Task<int> reads_beside_bulk_work(Ports ports, std::string directory) {
+    const std::string bytes = pattern(kSize, 1);
+    const auto file = co_await written(ports.files, directory + "/f", bytes);
+    const std::string pipe = directory + "/pipe";
+    EXPECT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+    size_t open = 0;
+    constexpr size_t kMany = 8;
+    for (size_t i = 0; i < kMany; ++i) ports.runtime.spawn(open_pipe(ports.files, pipe, open));
+    co_await ports.runtime.yield();
+    const std::string all = co_await read_all(*file, 0, kSize);
+    EXPECT_EQ(all, bytes);
+    EXPECT_EQ(open, 0U);
+    const int writer = ::open(pipe.c_str(), O_RDWR | O_CLOEXEC);
+    while (open < kMany) co_await ports.runtime.sleep_for(std::chrono::milliseconds(1));
+    ::close(writer);
+    co_return 0;
+}
+
+TEST(PosixFile, ReadsDoNotStandBehindBulkWork) {
+    const TemporaryDirectory directory;
+    Process process;
+    process.run(reads_beside_bulk_work(process.on(0), directory.path()));
 }
 
 }  // namespace
