@@ -67,7 +67,8 @@ private:
     Status status_;
 };
 
-/// A batch behind damage that was written under a later sync than the damaged bytes.
+/// A batch behind damage that was written under a later sync than the damaged bytes: the first one of an
+/// epoch is synced before anything else of it is written (append).
 bool proves_damage(std::span<const std::byte> rest, Offset end, LeaderEpoch epoch) {
     for (size_t at = 1; at + kBatchHeaderBytes <= rest.size(); ++at) {
         if (rest[at + batch_layout::kMagic] != std::byte{kBatchMagic}) continue;
@@ -204,12 +205,18 @@ Task<Status> MetadataLog::refuse_provable_damage(storage::Segment& segment,
     co_return Status();
 }
 
-/// What a killed process wrote and never synced counts from here on, so it must be durable.
+/// What an ended process wrote and never synced counts from here on, so it must be durable. Its last
+/// sync may have failed and left the bytes in the page cache, where no sync finds them any more: the
+/// last append is written again.
 Task<Status> MetadataLog::sync_found() {
     if (segments_.empty()) co_return Status();
-    CO_TRY(const std::shared_ptr<File> active, co_await segments_.back()->file(false));
-    const auto synced = co_await active->sync();
-    if (!synced) co_return std::unexpected(synced.error());
+    storage::Segment& active = *segments_.back();
+    const uint64_t size = active.size();
+    const uint64_t from = size - std::min(size, kLargestAppend);
+    CO_TRY(Buffer last, co_await active.read(from, size - from));
+    CO_TRY(const std::shared_ptr<File> file, co_await active.file(true));
+    if (!last.empty()) CO_TRY_STATUS(co_await active.write(from, Chain(std::move(last))));
+    CO_TRY_STATUS(co_await storage::sync_anew(*file, size));
     co_return co_await ports_.files.sync_directory(directory_);
 }
 
@@ -234,7 +241,21 @@ Task<Status> MetadataLog::roll() {
 }
 
 Task<Status> MetadataLog::append(std::vector<Buffer> batches) {
-    if (batches.empty()) co_return Status();
+    auto at = batches.begin();
+    while (at != batches.end()) {
+        const LeaderEpoch epoch = BatchView{at->span()}.leader_epoch();
+        auto next = at + 1;
+        const auto same = [epoch](const Buffer& one) {
+            return BatchView{one.span()}.leader_epoch() == epoch;
+        };
+        if (epoch == last_epoch()) next = std::find_if_not(next, batches.end(), same);
+        CO_TRY_STATUS(co_await append_piece({at, next}));
+        at = next;
+    }
+    co_return Status();
+}
+
+Task<Status> MetadataLog::append_piece(std::vector<Buffer> batches) {
     size_t bytes = 0;
     for (const Buffer& batch : batches) bytes += batch.size();
     const BatchView newest{batches.back().span()};

@@ -60,7 +60,8 @@ public:
     [[nodiscard]] Offset end() const { return end_; }
     [[nodiscard]] LeaderEpoch last_epoch() const;
 
-    /// Written, synced, and every name durable when it returns.
+    /// Written, synced, and every name durable when it returns; the first batch of an epoch before
+    /// the next one is written, so that a batch tells that what lies before its epoch was synced.
     Task<Status> append(std::vector<Buffer> batches);
     Task<Status> write_quorum_state(QuorumState state, int16_t kraft_version, VoterSet voters);
     /// Whole batches from the one that holds `from`, about `max_bytes` and at least one, with their
@@ -72,6 +73,7 @@ public:
 private:
     MetadataLog(Ports ports, std::string directory, storage::SegmentLimits limits);
     Task<Status> load(LogInspector* inspector);
+    Task<Status> append_piece(std::vector<Buffer> batches);
     Task<Status> load_snapshot(std::vector<SnapshotId> ids);
     Task<Status> load_segments(std::vector<Offset> bases, LogInspector* inspector);
     Task<Status> load_segment(Offset base, bool last, LogInspector* inspector);

@@ -51,6 +51,11 @@ protected:
         overwrite(Buffer{block, 0, bytes.size()});
     }
 
+    /// Its end is not waited for.
+    static Task<> append_unheard(MetadataLog& log, std::vector<Buffer> batches) {
+        static_cast<void>(co_await log.append(std::move(batches)));
+    }
+
     sim::Bench bench{5};
     storage::SegmentLimits limits;
 };
@@ -110,6 +115,53 @@ TEST_F(MetadataLogTest, DamageBeforeALaterEpochIsNotCut) {
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().code, ErrorCode::corrupt);
     EXPECT_NE(refused.error().detail.find(kSegment), std::string::npos) << refused.error().detail;
+}
+
+TEST_F(MetadataLogTest, ATornAppendThatBeginsAnEpochIsNoDamage) {
+    for (uint64_t seed = 1; seed <= 200; ++seed) {
+        sim::Bench one{seed};
+        one.disk().prepare_directory(kDirectory);
+        auto log = one.run(MetadataLog::open(one.process.ports(0), kDirectory, {}));
+        ASSERT_TRUE(log);
+        ASSERT_TRUE(one.run((*log)->append({batch(Offset{0}, 1)})));
+        one.runtime().spawn(append_unheard(**log, {batch(Offset{1}, 2, 2000), batch(Offset{2001}, 2)}));
+        for (uint64_t i = 0; i < seed % 20; ++i) one.world.step();
+        one.process.kill();
+        log->reset();
+        one.power_cut();
+        log = one.run(MetadataLog::open(one.process.ports(0), kDirectory, {}));
+        ASSERT_TRUE(log) << "seed " << seed << ": " << log.error().detail;
+        EXPECT_GE((*log)->end(), Offset{1});
+    }
+}
+
+TEST_F(MetadataLogTest, WhatAFailedSyncLeftInTheCacheIsDurableOnceItWasFound) {
+    for (uint64_t seed = 1; seed <= 40; ++seed) {
+        sim::Bench one{seed};
+        one.disk().prepare_directory(kDirectory);
+        const auto reopen = [&one] {
+            return one.run(MetadataLog::open(one.process.ports(0), kDirectory, {}));
+        };
+        auto log = reopen();
+        ASSERT_TRUE(log);
+        ASSERT_TRUE(one.run((*log)->append({batch(Offset{0}, 1)})));
+        one.disk().plan({.of_file = true,
+                         .file_kind = FileOp::Kind::sync,
+                         .name_kind = FileSystemOp::Kind::open,
+                         .path = kSegment,
+                         .error = ErrorCode::io_error});
+        ASSERT_FALSE(one.run((*log)->append({batch(Offset{1}, 1, 50)})));
+        log->reset();
+        one.kill();
+        log = reopen();
+        ASSERT_TRUE(log);
+        const Offset found = (*log)->end();
+        log->reset();
+        one.power_cut();
+        log = reopen();
+        ASSERT_TRUE(log) << "seed " << seed;
+        EXPECT_EQ((*log)->end(), found) << "seed " << seed;
+    }
 }
 
 TEST_F(MetadataLogTest, DamageInAClosedSegmentIsNotCut) {
