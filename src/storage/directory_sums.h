@@ -5,7 +5,7 @@
 //   1\n
 //   reign <uuid>\n                 sums of segments that say another one are not believed
 //   stop <modified, ms>\n          of .kafka_cleanshutdown; only after a clean stop of ours
-//   file <name> <size> <crc>\n ... meta.properties, .kafka_cleanshutdown, the offset checkpoints
+//   file <name> <size> <crc>\n ... meta.properties, .kafka_cleanshutdown, the offset checkpoints, catalogues
 //   crc <8 hex>\n                  CRC-32C of all lines above
 //
 // Nobody else has been here while the guard folder is there (Kafka refuses to start on it), nor when

@@ -89,6 +89,8 @@ public:
     /// it.
     void lower_marks(uint64_t instance, Offset end);
 
+    /// Drawn when it begins.
+    [[nodiscard]] uint64_t id() const { return id_; }
     /// The open group, or the last one.
     [[nodiscard]] uint64_t newest_group() const { return next_sequence_ - 1; }
     [[nodiscard]] uint64_t durable_through() const { return durable_through_; }

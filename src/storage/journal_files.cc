@@ -48,6 +48,8 @@ bool JournalFiles::can_take(uint64_t sequence, uint64_t end, uint64_t synced_thr
     const size_t files = live_.size() + free_.size();
     const size_t there = free_.size() + kFewestFiles - std::min(kFewestFiles, files);
     if (wanted == 0) return true;
+    // No checkpoint can give back more than everything: a batch larger than a file waits for that.
+    if (live_.empty() || live_.back()->last_group <= synced_through) return true;
     // The last one is for the group that gives others back. If deletions took it, one more is made.
     const bool gives_back = live_.size() > 1 && live_.front()->last_group <= synced_through;
     return gives_back ? wanted <= std::max<size_t>(there, 1) : wanted < there;

@@ -8,6 +8,7 @@
 #include <map>
 #include <set>
 
+#include "ottla/fan_out.h"
 #include "storage/atomic_file.h"
 #include "storage/file_names.h"
 
@@ -15,7 +16,8 @@ namespace ottla::storage {
 namespace {
 
 constexpr std::string_view kRetiredPrefix = ".ottla-retired-";
-constexpr uint64_t kWindowBytes = 1024ULL * 1024;
+constexpr uint64_t kWindowBytes = 4ULL * 1024 * 1024;
+constexpr size_t kFilesAtOnce = 4;
 /// More than one group can hold: a larger length is not a length.
 constexpr uint64_t kMostGroup = 512ULL * 1024 * 1024;
 
@@ -133,16 +135,29 @@ Task<Result<std::set<uint64_t>>> read_retired(FileSystem& files, std::string pat
     co_return ids;
 }
 
+Task<Status> scan_file(FileSystem& files,
+                       std::string path,
+                       size_t index,
+                       std::vector<ReplayGroup>& found) {
+    CO_TRY(const FileStatus status, co_await files.status(path));
+    CO_TRY(auto file, co_await files.open(path, OpenOptions{}));
+    GroupScanner scanner(std::move(file), status.size);
+    co_return co_await scanner.scan(found, index);
+}
+
 Task<Result<JournalChain>> read_chain(
-    FileSystem& files, ShardIndex shard, ShardFiles from, Uuid directory_id, TestFaults faults) {
+    Ports ports, ShardIndex shard, ShardFiles from, Uuid directory_id, TestFaults faults) {
     JournalChain chain;
     chain.shard = shard;
     chain.paths = std::move(from.paths);
-    for (size_t i = 0; i < chain.paths.size(); ++i) {
-        CO_TRY(const FileStatus status, co_await files.status(chain.paths[i]));
-        CO_TRY(auto file, co_await files.open(chain.paths[i], OpenOptions{}));
-        GroupScanner scanner(std::move(file), status.size);
-        CO_TRY_STATUS(co_await scanner.scan(chain.groups, i));
+    std::vector<std::vector<ReplayGroup>> found(chain.paths.size());
+    auto each = [&ports, &chain, &found](size_t i) {
+        return scan_file(ports.files, chain.paths[i], i, found[i]);
+    };
+    auto scanning = fan_out(ports.runtime, found.size(), kFilesAtOnce, each);
+    CO_TRY_STATUS(co_await std::move(scanning));
+    for (const auto& groups : found) {
+        chain.groups.insert(chain.groups.end(), groups.begin(), groups.end());
     }
     std::erase_if(chain.groups, [&from](const ReplayGroup& group) {
         return from.retired.contains(group.header.journal_id);
@@ -166,10 +181,11 @@ Task<Result<JournalChain>> read_chain(
 
 }  // namespace
 
-Task<Result<FoundJournals>> find_journals(FileSystem& files,
+Task<Result<FoundJournals>> find_journals(Ports ports,
                                           std::string directory,
                                           Uuid directory_id,
                                           TestFaults faults) {
+    FileSystem& files = ports.files;
     CO_TRY(const auto entries, co_await files.list(directory));
     std::map<ShardIndex, ShardFiles> shards;
     FoundJournals found;
@@ -189,7 +205,7 @@ Task<Result<FoundJournals>> find_journals(FileSystem& files,
     }
     for (auto& [shard, from] : shards) {
         if (from.paths.empty()) continue;
-        CO_TRY(auto chain, co_await read_chain(files, shard, from, directory_id, faults));
+        CO_TRY(auto chain, co_await read_chain(ports, shard, from, directory_id, faults));
         if (!chain.groups.empty()) found.chains.push_back(std::move(chain));
     }
     co_return found;
@@ -202,6 +218,41 @@ Task<Result<Buffer>> read_group(FileSystem& files, std::string path, ReplayGroup
     CO_TRY(const size_t got, co_await file->read(group.position, bytes, block));
     if (got != bytes) co_return fail(ErrorCode::io_error, path + " became shorter");
     co_return Buffer{std::move(block), 0, bytes};
+}
+
+Task<Result<std::optional<Buffer>>> GroupReader::next() {
+    if (at_ == chain_.groups.size()) co_return std::nullopt;
+    const ReplayGroup& wanted = chain_.groups[at_];
+    const uint64_t length = kGroupHeaderBytes + wanted.header.payload_bytes;
+    const bool held = file_ != nullptr && wanted.file == file_index_ &&
+                      wanted.position >= held_from_ &&
+                      wanted.position + length <= held_from_ + held_.size();
+    if (!held) CO_TRY_STATUS(co_await read_ahead());
+    ++at_;
+    co_return held_.slice(wanted.position - held_from_, length);
+}
+
+Task<Status> GroupReader::read_ahead() {
+    const ReplayGroup& first = chain_.groups[at_];
+    uint64_t end = first.position + kGroupHeaderBytes + first.header.payload_bytes;
+    for (size_t i = at_ + 1; i < chain_.groups.size(); ++i) {
+        const ReplayGroup& next = chain_.groups[i];
+        const uint64_t next_end = next.position + kGroupHeaderBytes + next.header.payload_bytes;
+        const bool behind = next.file == first.file && next.position >= end;
+        if (!behind || next_end - first.position > kWindowBytes) break;
+        end = next_end;
+    }
+    const std::string path = chain_.paths[first.file];
+    if (file_ == nullptr || file_index_ != first.file) {
+        CO_TRY(file_, co_await files_.open(path, OpenOptions{}));
+        file_index_ = first.file;
+    }
+    BlockRef block = make_block(end - first.position);
+    CO_TRY(const size_t got, co_await file_->read(first.position, end - first.position, block));
+    if (got != end - first.position) co_return fail(ErrorCode::io_error, path + " became shorter");
+    held_ = Buffer{std::move(block), 0, got};
+    held_from_ = first.position;
+    co_return Status();
 }
 
 Task<Status> settle_newest_group(FileSystem& files, JournalChain chain) {

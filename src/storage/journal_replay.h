@@ -10,10 +10,13 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "ottla/file.h"
+#include "ottla/ports.h"
 #include "ottla/result.h"
 #include "ottla/task.h"
 #include "storage/journal_format.h"
@@ -42,12 +45,34 @@ struct FoundJournals {
     std::vector<std::string> paths;
 };
 
-Task<Result<FoundJournals>> find_journals(FileSystem& files,
+Task<Result<FoundJournals>> find_journals(Ports ports,
                                           std::string directory,
                                           Uuid directory_id,
                                           TestFaults faults);
-/// Header and payload of one group of `chain`.
+/// Header and payload of one group of a chain.
 Task<Result<Buffer>> read_group(FileSystem& files, std::string path, ReplayGroup group);
+
+/// All groups of a chain, which outlives it, in order; neighbours in a file are read together.
+class GroupReader {
+public:
+    GroupReader(FileSystem& files, const JournalChain& chain) : files_(files), chain_(chain) {}
+    /// Header and payload; nothing at the end.
+    Task<Result<std::optional<Buffer>>> next();
+    /// The one that next() gave.
+    [[nodiscard]] const ReplayGroup& group() const { return chain_.groups[at_ - 1]; }
+
+private:
+    Task<Status> read_ahead();
+
+    FileSystem& files_;
+    const JournalChain& chain_;
+    size_t at_ = 0;
+    std::unique_ptr<File> file_;
+    size_t file_index_ = 0;
+    Buffer held_;
+    uint64_t held_from_ = 0;
+};
+
 /// Before anything of `chain` is applied: its newest group may be in the page cache only, if the
 /// process was killed before its sync or that sync failed, and what was applied once must be found
 /// again by the next replay.

@@ -160,8 +160,14 @@ void LogParts::roll_segment(Offset base) {
     effect.kind = FileEffect::Kind::snapshot;
     effect.offset = base;
     effect.bytes = producers.snapshot();
+    effect.after = kNotYet;
     effects.push_back(std::move(effect));
     add_segment(base);
+}
+
+void LogParts::hold_snapshot(const JournalGroup& group) {
+    if (effects.empty() || effects.back().after != kNotYet) return;
+    effects.back().after = group.sequence;
 }
 
 void LogParts::release_head() {
@@ -368,6 +374,7 @@ Result<AppendResult> Log::append(const AppendRequest& request) {
         log.epochs_changed = true;
     }
     log.feed(log.producers, stored, segment);
+    log.hold_snapshot(*place.group);
     log.log_end = last + 1;
     log.mark(*place.group);
     if (log.home.settings().faults.acknowledge_before_durable) log.advance_durable(log.log_end);
@@ -381,6 +388,7 @@ Status Log::roll() {
     log.roll_segment(log.log_end);
     JournalGroup& group = log.journal_entry(EntryKind::roll, log.log_end);
     log.mark(group);
+    log.hold_snapshot(group);
     FileEffect effect;
     effect.kind = FileEffect::Kind::make_segment;
     effect.segment = log.segments.back();
@@ -450,6 +458,7 @@ Task<Status> LogParts::truncate(Offset offset) {
             ErrorCode::offset_out_of_range,
             fmt::format("{}: the log start passed {} meanwhile", identity.path, offset.value()));
     }
+    producers_outdated = true;
     cut(place);
     const bool late_flush = home.settings().faults.late_flush_undoes_truncation;
     if (late_flush && in_flight_end && place.segment->is_open()) {

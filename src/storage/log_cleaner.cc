@@ -159,6 +159,7 @@ Task<Status> LogCleaner::clean(LogParts& log, CleaningPlan plan) {
     std::vector<CleanerSegment> segments;
     static_cast<void>(facts_of(log, segments));
     cleaning.end = plan.first_dirty;
+    CO_TRY_STATUS(co_await log.remove_leftovers());
     CO_TRY_STATUS(co_await read_keys(cleaning));
     if (cleaning.end <= plan.first_dirty) {
         co_return fail(ErrorCode::no_space,
@@ -360,6 +361,7 @@ Task<Status> LogCleaner::put_in_place(Cleaning& cleaning,
     JournalGroup& entry =
         log.journal_entry(EntryKind::replaced, cleaning.held[group.last]->base());
     log.mark(entry);
+    log.swapping = true;
     CO_TRY_STATUS(co_await home_.journal().wait_durable(entry.sequence));
     const auto first = cleaning.held.begin() + static_cast<ptrdiff_t>(group.first);
     const auto last = cleaning.held.begin() + static_cast<ptrdiff_t>(group.last);
@@ -376,6 +378,7 @@ Task<Status> LogCleaner::put_in_place(Cleaning& cleaning,
         home_.fail_with(replaced.error());
         co_return replaced;
     }
+    log.swapping = false;
     ++swaps_;
     home_.journal().effect_done(entry);
     co_return Status();

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <charconv>
 #include <map>
+#include <set>
 
 #include "base/uuid.h"
 #include "ottla/fan_out.h"
@@ -135,10 +136,15 @@ Task<Status> LogDirectory::read_sums(std::string_view meta, std::string_view shu
 Task<Status> LogDirectory::write_sums(bool stopped) {
     DirectorySums sums;
     sums.reign = sums_.reign;
-    for (const std::string_view name :
-         {kMetaPropertiesFile, kRecoveryPointFile, kLogStartFile, kHighWatermarkFile,
-          kCleanerOffsetFile, kCleanShutdownFile}) {
-        if (!stopped && name != kMetaPropertiesFile) continue;
+    std::vector<std::string> names{std::string(kMetaPropertiesFile)};
+    if (stopped) {
+        CO_TRY(names, co_await catalogue_names());
+        for (const std::string_view name : {kMetaPropertiesFile, kRecoveryPointFile, kLogStartFile,
+                                            kHighWatermarkFile, kCleanerOffsetFile, kCleanShutdownFile}) {
+            names.emplace_back(name);
+        }
+    }
+    for (const std::string& name : names) {
         const auto text = co_await read_file(ports_.files, file(name), kMostCheckpoint);
         if (text) sums.files.emplace(name, sum_of(text->span()));
     }
@@ -177,22 +183,23 @@ Task<Status> LogDirectory::format(MetaProperties meta) {
 
 Task<Status> LogDirectory::recover() {
     CO_TRY(FoundJournals found,
-           co_await find_journals(ports_.files, path_, served().directory_id, settings_.faults));
-    Recovery recovery(ports_, path_, guarded_, settings_.faults);
-    if (!found.chains.empty()) {
-        clean_ = false;
-        CO_TRY_STATUS(co_await recovery.run(found.chains));
-    }
-    clean_ = clean_ && !guarded_;
+           co_await find_journals(ports_, path_, served().directory_id, settings_.faults));
+    clean_ = clean_ && !guarded_ && found.chains.empty();
+    CO_TRY_STATUS(co_await read_catalogues());
+    Recovery recovery(ports_, path_, guarded_, known_, settings_.faults);
+    if (!found.chains.empty()) CO_TRY_STATUS(co_await recovery.run(found.chains));
     if (!clean_) previous_broker_epoch_ = BrokerEpoch{-1};
     CO_TRY_STATUS(co_await remove_leftovers());
-    CO_TRY_STATUS(co_await find_logs());
-    if (guarded_ || !found.chains.empty()) {
-        CO_TRY_STATUS(co_await merge_catalogues(recovery));
-        // First what was learnt is where it stays, then what told it goes.
+    CO_TRY_STATUS(co_await find_logs(recovery));
+    // First what was learnt is where it stays, then what told it goes.
+    const bool known = guarded_ || !known_.is_empty();
+    if (known) {
+        CO_TRY_STATUS(co_await write_recovered(found.chains));
+    } else if (!found.chains.empty()) {
         CO_TRY_STATUS(co_await write_checkpoints(checkpoints_of_found()));
-        CO_TRY_STATUS(co_await remove_catalogues());
     }
+    CO_TRY_STATUS(co_await remove_catalogues(!known));
+    known_ = KnownLogs();
     // From here on a crash may leave any subset of the files: they count as applied.
     for (const JournalChain& chain : found.chains) {
         CO_TRY_STATUS(co_await retire_journal(ports_.files, path_, chain.shard, chain.journal_id));
@@ -204,55 +211,83 @@ Task<Status> LogDirectory::recover() {
     co_return co_await remove_retired_markers(ports_.files, path_);
 }
 
-/// After an unclean stop: the catalogues are younger than Kafka's checkpoint files, the journals
-/// younger still.
-Task<Status> LogDirectory::merge_catalogues(const Recovery& recovery) {
-    const bool inherits = settings_.faults.recreate_inherits;
-    std::map<std::pair<TopicPartition, Uuid>, CatalogueEntry> known;
-    CO_TRY(const auto entries, co_await ports_.files.list(path_));
-    for (const DirectoryEntry& entry : entries) {
-        if (!entry.name.starts_with(kCataloguePrefix) || entry.name.ends_with(".tmp")) continue;
-        CO_TRY(const Buffer text,
-               co_await read_file(ports_.files, file(entry.name), kMostCheckpoint));
-        auto parsed = parse_catalogue(text.text());
-        if (!parsed) {
-            co_return fail(ErrorCode::corrupt,
-                           fmt::format("{}: {}", file(entry.name), parsed.error().detail));
+/// Without a proof that nobody else has been here they are worth nothing: the guard folder after a crash,
+/// after a clean stop the sums of that stop, which name them all.
+Task<Status> LogDirectory::read_catalogues() {
+    known_ = KnownLogs(settings_.faults);
+    if (!guarded_ && !ours_) co_return Status();
+    CO_TRY(const auto names, co_await catalogue_names());
+    const auto is_catalogue = [](const auto& sum) { return sum.first.starts_with(kCataloguePrefix); };
+    const auto summed = std::ranges::count_if(sums_.files, is_catalogue);
+    if (!guarded_ && std::cmp_not_equal(summed, names.size())) co_return Status();
+    for (const std::string& name : names) {
+        CO_TRY(const Buffer bytes, co_await read_file(ports_.files, file(name), kMostCheckpoint));
+        auto parsed = parse_catalogue(bytes);
+        const bool said = guarded_ || (sums_.files.contains(name) && sums_.agrees(name, bytes.text()));
+        if (parsed && said && parsed->directory_id == served().directory_id) {
+            if (parsed->damage) note_damage(name, *parsed->damage + "; its logs are read");
+            known_.add(*std::move(parsed));
+            continue;
         }
-        for (const CatalogueEntry& one : *parsed) {
-            known.insert_or_assign({one.name, inherits ? Uuid{} : one.topic_id}, one);
-        }
-    }
-    for (FoundLog& log : logs_) {
-        if (recovery.created().contains(log.name) && !inherits) {
-            log.recovery_point = log.log_start = log.high_watermark = log.cleaned = kNoOffset;
-        } else if (const auto told = known.find({log.name, inherits ? Uuid{} : log.topic_id});
-                   told != known.end()) {
-            log.recovery_point = told->second.recovery_point;
-            log.log_start = told->second.log_start;
-            log.high_watermark = told->second.high_watermark;
-            log.cleaned = told->second.cleaned;
-        }
-        const auto start = recovery.log_starts().find(log.name);
-        if (start != recovery.log_starts().end()) {
-            log.log_start = std::max(log.log_start, start->second);
-        }
-        const auto cut = recovery.cuts().find(log.name);
-        if (cut != recovery.cuts().end()) {
-            log.recovery_point = std::min(log.recovery_point, cut->second);
-            log.cleaned = std::min(log.cleaned, cut->second);
-        }
+        note_damage(name, parsed ? "it is not what was written there; done without"
+                                 : parsed.error().detail + "; done without");
+        // After a clean stop the files are as good as they.
+        known_ = KnownLogs(settings_.faults);
+        if (guarded_) known_.give_up();
+        co_return Status();
     }
     co_return Status();
 }
 
-Task<Status> LogDirectory::remove_catalogues() {
+Task<Result<std::vector<std::string>>> LogDirectory::catalogue_names() const {
     CO_TRY(const auto entries, co_await ports_.files.list(path_));
+    std::vector<std::string> names;
     for (const DirectoryEntry& entry : entries) {
-        if (!entry.name.starts_with(kCataloguePrefix)) continue;
-        CO_TRY_STATUS(co_await remove_file(ports_.files, file(entry.name)));
+        const bool one = entry.name.starts_with(kCataloguePrefix) && !entry.name.ends_with(".tmp");
+        if (one && !entry.is_directory) names.push_back(entry.name);
     }
-    co_return co_await ports_.files.sync_directory(path_);
+    std::ranges::sort(names);
+    co_return names;
+}
+
+/// The catalogues and journals of the last life in one: it speaks for every log until a shard does, and
+/// for those that nobody opens.
+Task<Status> LogDirectory::write_recovered(std::vector<JournalChain> chains) {
+    std::set<uint64_t> replaced = known_.journals();
+    for (const JournalChain& chain : chains) replaced.insert(chain.journal_id);
+    CatalogueWriter writer(served().directory_id, 0, {replaced.begin(), replaced.end()});
+    for (const FoundLog& log : logs_) {
+        CatalogueEntry entry;
+        if (log.entry) entry = *log.entry;
+        if (!log.entry && log.epochs) {
+            entry.epochs_known = true;
+            entry.epochs = *log.epochs;
+        }
+        entry.picture_lost = log.picture_lost;
+        entry.name = log.name;
+        entry.topic_id = log.topic_id;
+        entry.recovery_point = log.recovery_point;
+        entry.log_start = log.log_start;
+        entry.high_watermark = log.high_watermark;
+        entry.cleaned = log.cleaned;
+        entry.instance = entry.group = 0;
+        writer.add(entry);
+    }
+    Buffer bytes = writer.finish();
+    co_return co_await replace_file(ports_.files, file(kRecoveredCatalogue), bytes);
+}
+
+/// Those of shards.
+Task<Status> LogDirectory::remove_catalogues(bool recovered_too) {
+    CO_TRY(const auto names, co_await catalogue_names());
+    bool removed = false;
+    for (const std::string& name : names) {
+        if (!recovered_too && name == kRecoveredCatalogue) continue;
+        removed = true;
+        CO_TRY_STATUS(co_await remove_file(ports_.files, file(name)));
+    }
+    if (removed) CO_TRY_STATUS(co_await ports_.files.sync_directory(path_));
+    co_return Status();
 }
 
 std::vector<LogCheckpoint> LogDirectory::checkpoints_of_found() const {
@@ -280,12 +315,7 @@ Task<Status> LogDirectory::remove_leftovers() {
     co_return Status();
 }
 
-Task<Status> LogDirectory::find_logs() {
-    CO_TRY(const auto points, co_await read_checkpoint(kRecoveryPointFile));
-    CO_TRY(const auto starts, co_await read_checkpoint(kLogStartFile));
-    CO_TRY(const auto watermarks, co_await read_checkpoint(kHighWatermarkFile));
-    CO_TRY(const auto cleaned, co_await read_checkpoint(kCleanerOffsetFile));
-    has_cleaner_offsets_ = has_cleaner_offsets_ || !cleaned.empty();
+Task<Status> LogDirectory::find_logs(const Recovery& recovery) {
     CO_TRY(const auto entries, co_await ports_.files.list(path_));
     logs_.clear();
     for (const DirectoryEntry& entry : entries) {
@@ -298,16 +328,63 @@ Task<Status> LogDirectory::find_logs() {
         found.name = name->log;
         found.log_dir = path_;
         found.clean = clean_;
-        found.recovery_point = value_of(points, found.name);
-        found.log_start = value_of(starts, found.name);
-        found.high_watermark = value_of(watermarks, found.name);
-        found.cleaned = value_of(cleaned, found.name);
         logs_.push_back(std::move(found));
     }
     std::sort(logs_.begin(), logs_.end(),
               [](const FoundLog& a, const FoundLog& b) { return a.name < b.name; });
-    auto each = [this](size_t i) { return read_topic_id(logs_[i]); };
-    auto reading = fan_out(ports_.runtime, logs_.size(), kFilesAtOnce, each);
+    std::vector<FoundLog*> unknown;
+    for (FoundLog& log : logs_) {
+        if (!look_up(log, recovery)) unknown.push_back(&log);
+    }
+    if (!unknown.empty()) CO_TRY_STATUS(co_await read_checkpoints(std::move(unknown)));
+    for (FoundLog& log : logs_) {
+        const ReplayedLog* const replayed = recovery.find(log.name);
+        if (replayed == nullptr) continue;
+        log.log_start = std::max(log.log_start, replayed->log_start);
+        if (!replayed->cut) continue;
+        log.recovery_point = std::min(log.recovery_point, *replayed->cut);
+        log.cleaned = std::min(log.cleaned, *replayed->cut);
+    }
+    co_return Status();
+}
+
+/// What catalogue and journal say of it; false: neither does.
+bool LogDirectory::look_up(FoundLog& found, const Recovery& recovery) const {
+    const ReplayedLog* const replayed = recovery.find(found.name);
+    const auto known =
+        replayed != nullptr ? replayed->known : known_.of_quiet(found.name, recovery.gone());
+    if (known == nullptr) {
+        const bool created = replayed != nullptr && replayed->created;
+        if (created) found.topic_id = replayed->topic_id;
+        return created;
+    }
+    found.topic_id = known->topic_id;
+    found.recovery_point = known->recovery_point;
+    found.log_start = known->log_start;
+    found.high_watermark = known->high_watermark;
+    found.cleaned = known->cleaned;
+    found.picture_lost = known->picture_lost;
+    if (known->whole) found.entry = known;
+    if (replayed != nullptr) found.epochs = replayed->epochs;
+    if (replayed == nullptr && known->epochs_known) found.epochs = known->epochs;
+    return true;
+}
+
+Task<Status> LogDirectory::read_checkpoints(std::vector<FoundLog*> unknown) {
+    CO_TRY(const auto points, co_await read_checkpoint(kRecoveryPointFile));
+    CO_TRY(const auto starts, co_await read_checkpoint(kLogStartFile));
+    CO_TRY(const auto watermarks, co_await read_checkpoint(kHighWatermarkFile));
+    CO_TRY(const auto cleaned, co_await read_checkpoint(kCleanerOffsetFile));
+    has_cleaner_offsets_ = has_cleaner_offsets_ || !cleaned.empty();
+    for (FoundLog* const found : unknown) {
+        // Without the catalogue nobody knows of truncations since: nothing is below a recovery point.
+        if (!known_.is_damaged()) found->recovery_point = value_of(points, found->name);
+        found->log_start = value_of(starts, found->name);
+        found->high_watermark = value_of(watermarks, found->name);
+        found->cleaned = known_.is_damaged() ? kNoOffset : value_of(cleaned, found->name);
+    }
+    auto each = [this, &unknown](size_t i) { return read_topic_id(*unknown[i]); };
+    auto reading = fan_out(ports_.runtime, unknown.size(), kFilesAtOnce, each);
     co_return co_await std::move(reading);
 }
 
@@ -364,8 +441,9 @@ Task<Status> LogDirectory::write_checkpoints(std::vector<LogCheckpoint> logs) {
 Task<Status> LogDirectory::close(std::vector<LogCheckpoint> logs, BrokerEpoch broker_epoch) {
     CO_TRY_STATUS(co_await write_checkpoints(std::move(logs)));
     // The journals are gone for certain before anything says that this was a clean stop.
-    CO_TRY_STATUS(co_await remove_catalogues());
+    CO_TRY_STATUS(co_await remove_file(ports_.files, file(kRecoveredCatalogue)));
     CO_TRY_STATUS(co_await remove_retired_markers(ports_.files, path_));
+    CO_TRY_STATUS(co_await ports_.files.sync_directory(path_));
     Buffer text = Buffer::copy_of(clean_shutdown_text(broker_epoch));
     CO_TRY_STATUS(co_await replace_file(ports_.files, file(kCleanShutdownFile), text));
     CO_TRY_STATUS(co_await write_sums(true));

@@ -10,7 +10,7 @@
 //                          begin_serving to close. `ottla storage close` replays and removes it
 //   .ottla-journal-<s>-<n> journals (journal_format.h); none after a clean stop
 //   .ottla-sums            reign and checksums (directory_sums.h)
-//   .ottla-catalogue-<s>   what the journals no longer say (catalogue.h); none after a clean stop
+//   .ottla-catalogue-*     what the journals no longer say (catalogue.h)
 //   {recovery-point,log-start,replication,cleaner}-offset-checkpoint
 //
 // Order of a start: open (lock, read) -> recover (replay, sync, journals removed) -> logs() opened
@@ -29,6 +29,7 @@
 #include "ottla/task.h"
 #include "ottla/types.h"
 #include "storage/directory_sums.h"
+#include "storage/known_logs.h"
 #include "storage/log_config.h"
 #include "storage/log_store.h"
 #include "storage/meta_properties.h"
@@ -37,6 +38,8 @@
 namespace ottla::storage {
 
 class Recovery;
+struct CleanSeal;
+struct JournalChain;
 
 class LogDirectory {
 public:
@@ -81,11 +84,15 @@ private:
     Task<Status> write_sums(bool stopped);
     Task<Result<OffsetCheckpoint>> read_checkpoint(std::string_view name);
     void note_damage(std::string_view name, std::string_view what);
-    Task<Status> find_logs();
+    Task<Status> find_logs(const Recovery& recovery);
+    [[nodiscard]] bool look_up(FoundLog& found, const Recovery& recovery) const;
+    Task<Status> read_checkpoints(std::vector<FoundLog*> unknown);
     Task<Status> read_topic_id(FoundLog& found);
     Task<Status> remove_leftovers();
-    Task<Status> merge_catalogues(const Recovery& recovery);
-    Task<Status> remove_catalogues();
+    Task<Status> read_catalogues();
+    Task<Result<std::vector<std::string>>> catalogue_names() const;
+    Task<Status> write_recovered(std::vector<JournalChain> chains);
+    Task<Status> remove_catalogues(bool recovered_too);
     [[nodiscard]] std::vector<LogCheckpoint> checkpoints_of_found() const;
     [[nodiscard]] std::string file(std::string_view name) const;
 
@@ -97,6 +104,7 @@ private:
     std::vector<FoundLog> logs_;
     DirectorySums sums_;
     std::vector<Damage> damage_;
+    KnownLogs known_;
     BrokerEpoch previous_broker_epoch_{-1};
     bool empty_ = false;
     bool clean_ = false;

@@ -9,11 +9,19 @@
 #include "storage/shard_directory.h"
 
 namespace ottla::storage {
+namespace {
+
+/// So many index entries of a growing segment, 256 KiB of records or more, are said in each catalogue
+/// before they go into their files.
+constexpr size_t kIndexTail = 64;
+
+}  // namespace
 
 bool LogParts::lane_has_work(size_t least) const {
     if (!effects.empty()) {
-        const JournalGroup* group = effects.front().group;
-        return group == nullptr || group->durable;
+        const FileEffect& next = effects.front();
+        if (next.group != nullptr) return next.group->durable;
+        return next.after <= home.journal().durable_through();
     }
     return has_unflushed(least);
 }
@@ -189,13 +197,31 @@ bool LogParts::has_unsynced() const {
            });
 }
 
+Task<Status> LogParts::write_small_files() {
+    CO_TRY_STATUS(co_await write_epochs());
+    if (deleted || !directory_made) co_return Status();
+    // A copy: a truncation may take segments away meanwhile.
+    const std::shared_ptr<Segment> growing = segments.back();
+    // Before it has a file its index has none.
+    if (flushed_end > growing->base()) CO_TRY_STATUS(co_await growing->save_new_entries(kIndexTail));
+    co_return Status();
+}
+
 Task<Status> LogParts::write_epochs() {
     if (deleted || !directory_made || !epochs_changed) co_return Status();
     epochs_changed = false;
+    Buffer text = Buffer::copy_of(epochs.checkpoint());
+    // What a crash may still take back, a truncation say, is not for the file.
+    const bool durable = co_await home.becomes_durable(home.journal().newest_group());
+    if (!durable) {
+        epochs_changed = true;
+        home.note_dirty(*this);
+        co_return Status();
+    }
+    if (deleted) co_return Status();
     epochs_written = true;
     const std::string temporary = std::string(kLeaderEpochFile) + ".tmp";
     unsynced_names.push_back(temporary);
-    Buffer text = Buffer::copy_of(epochs.checkpoint());
     const Status written = co_await write_file(home.files(), path_of(temporary), text, false);
     if (!written) epochs_written = false;
     if (!written) epochs_changed = true;

@@ -48,19 +48,23 @@ private:
     Offset from_;
 };
 
+/// `in_doubt`: the checkpoint file may be older than a truncation here, and speak of what was cut.
 class EpochFeeder final : public BatchVisitor {
 public:
-    explicit EpochFeeder(LeaderEpochs& epochs) : epochs_(epochs) {}
+    EpochFeeder(LeaderEpochs& epochs, bool in_doubt) : epochs_(epochs), in_doubt_(in_doubt) {}
     void visit(const BatchView& batch, uint64_t) override {
+        const LeaderEpoch own = batch.leader_epoch();
+        if (own < LeaderEpoch{0}) return;
         const auto latest = epochs_.latest();
-        if (batch.leader_epoch() >= LeaderEpoch{0} &&
-            (!latest || latest->epoch < batch.leader_epoch())) {
-            epochs_.assign(batch.leader_epoch(), batch.base_offset());
-        }
+        const bool younger = !latest || latest->epoch < own;
+        const bool outdated = in_doubt_ && epochs_.epoch_at(batch.base_offset()) != own;
+        if (outdated) epochs_.truncate_end(batch.base_offset());
+        if (younger || outdated) epochs_.assign(own, batch.base_offset());
     }
 
 private:
     LeaderEpochs& epochs_;
+    const bool in_doubt_;
 };
 
 class CountBatches final : public BatchVisitor {
@@ -114,7 +118,10 @@ bool is_rebuildable(const Error& why) {
 class SegmentLoader {
 public:
     SegmentLoader(LogParts& log, const FoundLog& found)
-        : log_(log), recovery_point_(found.recovery_point), clean_(found.clean) {}
+        : log_(log),
+          recovery_point_(found.recovery_point),
+          clean_(found.clean),
+          walks_all_(found.picture_lost) {}
 
     /// Behind the last record, as far as damage lets one see.
     [[nodiscard]] Offset end() const { return end_; }
@@ -125,11 +132,11 @@ public:
             // With the recovery point at its end its bytes are synced, but perhaps not its indexes,
             // which may be a mixture with older ones.
             const bool settled =
-                clean_ || (!last && log_.segments[i + 1]->base() < recovery_point_);
+                clean_ || (!walks_all_ && !last && log_.segments[i + 1]->base() < recovery_point_);
             if (settled) {
                 const Status loaded = co_await log_.segments[i]->load();
                 if (!loaded && !is_rebuildable(loaded.error())) co_return loaded;
-                if (!loaded) CO_TRY_STATUS(co_await rebuild(i, loaded.error().detail));
+                if (!loaded) CO_TRY_STATUS(co_await rebuild(i, loaded.error().detail, false));
             } else {
                 CO_TRY_STATUS(co_await recover(i));
             }
@@ -142,13 +149,13 @@ public:
 
 private:
     Task<Status> recover(size_t index) {
-        EpochFeeder epochs(log_.epochs);
+        EpochFeeder epochs(log_.epochs, true);
         CO_TRY(const SegmentEnd end,
                co_await log_.segments[index]->recover(&epochs, recovery_point_));
         log_.epochs_changed = true;
         if (end.damage && end.offset < recovery_point_) {
             // All of that was synced: no torn batch, the file was hurt. Nothing is thrown away.
-            co_return co_await rebuild(index, end.damage->detail);
+            co_return co_await rebuild(index, end.damage->detail, true);
         }
         damaged_ = end.damage.has_value();
         end_ = end.offset;
@@ -157,7 +164,7 @@ private:
     }
 
     /// Indexes and epochs from the batches, over whatever is damaged.
-    Task<Status> rebuild(size_t index, std::string why) {
+    Task<Status> rebuild(size_t index, std::string why, bool in_doubt) {
         const std::shared_ptr<Segment> segment = log_.segments[index];
         const bool last = index + 1 == log_.segments.size();
         log_.home.report({Damage::Kind::index, segment->log_path(), 0,
@@ -165,7 +172,7 @@ private:
                                       why)});
         Segment scratch(log_.home.files(), log_.identity.path, segment->base(), log_.limits(),
                         WallTime{0});
-        EpochFeeder epochs(log_.epochs);
+        EpochFeeder epochs(log_.epochs, in_doubt);
         const Offset limit = last ? Offset{INT64_MAX} : log_.segments[index + 1]->base();
         SoundWalk walk(log_, segment, segment->size(), limit);
         for (;;) {
@@ -201,7 +208,7 @@ private:
         if (!end.damage && end.offset > entry.offset) co_return Status();
         std::string why = "they lead astray";
         if (end.damage) why = end.damage->detail;
-        co_return co_await rebuild(log_.segments.size() - 1, std::move(why));
+        co_return co_await rebuild(log_.segments.size() - 1, std::move(why), false);
     }
 
     /// Behind a torn batch nothing can follow: those segments were never acknowledged.
@@ -217,18 +224,34 @@ private:
     LogParts& log_;
     Offset recovery_point_;
     bool clean_;
+    bool walks_all_;
     bool damaged_ = false;
     Offset end_{0};
 };
 
 Task<Status> LogParts::load(FoundLog found) {
-    if (found.rewrite_topic_id) {
-        Buffer text = Buffer::copy_of(partition_metadata_text(identity.topic_id));
-        const std::string path = path_of(kPartitionMetadataFile);
-        home.report({Damage::Kind::state, path, 0,
-                     fmt::format("{} named no topic of this name: written again", path)});
-        CO_TRY_STATUS(co_await replace_file(home.files(), path, text));
+    if (found.rewrite_topic_id) CO_TRY_STATUS(co_await rewrite_topic_id());
+    if (found.entry != nullptr) {
+        const Status stood = co_await stand_up(found);
+        may_have_leftovers = !found.clean;
+        const bool cleaned_before = config.compacts || cleaned >= Offset{0};
+        if (stood && cleaned_before) co_return co_await remove_leftovers();
+        if (stood || !is_rebuildable(stood.error())) co_return stood;
+        forget_all();
     }
+    may_have_leftovers = false;
+    co_return co_await read_files(std::move(found));
+}
+
+Task<Status> LogParts::rewrite_topic_id() {
+    Buffer text = Buffer::copy_of(partition_metadata_text(identity.topic_id));
+    const std::string path = path_of(kPartitionMetadataFile);
+    home.report({Damage::Kind::state, path, 0,
+                 fmt::format("{} named no topic of this name: written again", path)});
+    co_return co_await replace_file(home.files(), path, text);
+}
+
+Task<Status> LogParts::read_files(FoundLog found) {
     CO_TRY([[maybe_unused]] const bool settled, co_await settle_swaps(home.files(), identity.path));
     CO_TRY(const auto entries, co_await home.files().list(identity.path));
     const LogFiles files = sort_files(entries);
@@ -238,7 +261,9 @@ Task<Status> LogParts::load(FoundLog found) {
     bool epochs_lost = false;
     epochs_certain = false;
     const auto text = co_await read_file(home.files(), path_of(kLeaderEpochFile), kMostEpochs);
-    if (text && !text->empty()) {
+    if (found.epochs) {
+        for (const EpochStart& one : *found.epochs) epochs.assign(one.epoch, one.start);
+    } else if (text && !text->empty()) {
         auto parsed = LeaderEpochs::parse(text->text());
         if (parsed) epochs = *std::move(parsed);
         epochs_lost = !parsed;
@@ -261,17 +286,22 @@ Task<Status> LogParts::load(FoundLog found) {
         log_end = loader.end();
     }
     log_end = std::max(log_end, active().base());
+    settle_ends(found);
+    if (epochs_lost) CO_TRY_STATUS(co_await rebuild_epochs());
+    epochs.truncate_end(log_end);
+    epochs.truncate_start(log_start);
+    epochs_changed = epochs_changed || !text || epochs.checkpoint() != text->text();
+    CO_TRY_STATUS(co_await sort_out_snapshots(files.snapshots));
+    co_return co_await rebuild_producers();
+}
+
+void LogParts::settle_ends(const FoundLog& found) {
     log_start = std::max({found.log_start, segments.front()->base(), Offset{0}});
     // A log start above everything: the log was emptied up to there and goes on from there.
     log_end = std::max(log_end, log_start);
     high_watermark = std::clamp(found.high_watermark, log_start, log_end);
     durable_end = flushed_end = synced_end = checkpoint_end = log_end;
     cleaned = std::min(found.cleaned, log_end);
-    if (epochs_lost) CO_TRY_STATUS(co_await rebuild_epochs());
-    epochs.truncate_end(log_end);
-    epochs_changed = epochs_changed || !text || epochs.checkpoint() != text->text();
-    CO_TRY_STATUS(co_await sort_out_snapshots(files.snapshots));
-    co_return co_await rebuild_producers();
 }
 
 /// From the batches: a long walk, but nothing else knows them.
@@ -280,7 +310,7 @@ Task<Status> LogParts::rebuild_epochs() {
                  fmt::format("{} cannot be read: made anew from the batches",
                              path_of(kLeaderEpochFile))});
     epochs = LeaderEpochs();
-    EpochFeeder feeder(epochs);
+    EpochFeeder feeder(epochs, false);
     CO_TRY_STATUS(co_await visit_batches(log_start, log_end, feeder));
     epochs_certain = true;
     co_return Status();
@@ -377,20 +407,22 @@ Task<Status> LogParts::rebuild_producers() {
     CO_TRY_STATUS(co_await visit_batches(look_from, feeder));
     fresh.note_high_watermark(high_watermark);
     producers = std::move(fresh);
-    co_return co_await finish_recovered();
-}
-
-/// The index files of closed segments that were walked. A segment below the recovery point is taken
-/// at the word of its offset index: the transaction index, whose absence says nothing, comes first.
-Task<Status> LogParts::finish_recovered() {
+    producers_outdated = false;
     // A copy: retention may take segments away meanwhile.
     std::vector<std::shared_ptr<Segment>> closed;
-    bool with_transactions = false;
     for (const auto& segment : segments) {
         if (!segment->lacks_transactions()) continue;
         segment->transactions_rebuilt();
         if (segment != segments.back()) closed.push_back(segment);
     }
+    co_return co_await finish_recovered(std::move(closed));
+}
+
+/// The index files of closed segments that were walked. A segment below the recovery point is taken
+/// at the word of its offset index: the transaction index, whose absence says nothing, comes first.
+Task<Status> LogParts::finish_recovered(std::vector<std::shared_ptr<Segment>> closed) {
+    bool with_transactions = false;
+    names_changed = names_changed || !closed.empty();
     for (const auto& segment : closed) {
         if (segment->transaction_index().empty()) continue;
         with_transactions = true;

@@ -53,7 +53,13 @@ struct FileEffect {
     std::vector<Offset> snapshots;
     /// The entry it carries out; none for a snapshot.
     JournalGroup* group = nullptr;
+    /// Not before this group is durable: a snapshot speaks of records that a crash must not take back,
+    /// and whoever finds it without an entry of its log has to know it from a catalogue.
+    uint64_t after = 0;
 };
+
+/// The group is not known yet.
+inline constexpr uint64_t kNotYet = UINT64_MAX;
 
 /// A second descriptor of the segment that is being filled, for writes past the page cache. It is
 /// one of the open files, and never a dirty one: the segment's own is, until the next sync.
@@ -97,6 +103,8 @@ struct LogParts {
     /// are on their way: a segment may be truncated away or deleted under them.
     std::vector<std::shared_ptr<Segment>> segments;
     ProducerState producers;
+    /// A truncation has cut the log, and producers still say what was cut.
+    bool producers_outdated = false;
     LeaderEpochs epochs;
     /// They are for certain those of the batches: not read from Kafka's file, which has no checksum.
     bool epochs_certain = true;
@@ -116,6 +124,10 @@ struct LogParts {
     Budget shape;
     /// Where the last cleaning ended.
     Offset cleaned = kNoOffset;
+    /// A swap of segments is under way: their files are neither the old ones nor the new one.
+    bool swapping = false;
+    /// What a crashed cleaning left may still be there: nobody has listed the directory.
+    bool may_have_leftovers = false;
     /// Why the cleaner leaves this log alone.
     std::optional<Error> uncleanable;
 
@@ -139,6 +151,7 @@ struct LogParts {
     bool ready = false;   ///< ... of logs with a whole piece
     bool dirty = false;   ///< in the checkpoint's list
     bool stalled = false;  ///< its lane met a full disk
+    bool ending = false;   ///< a clean stop is about to write its last snapshot
     bool directory_made = true;
     bool names_changed = false;   ///< files came or went in the log's directory
     bool parent_changed = false;  ///< the directory itself is new
@@ -175,6 +188,8 @@ struct LogParts {
     void mark(JournalGroup& group);
     JournalGroup& journal_entry(EntryKind kind, Offset offset);
     void roll_segment(Offset base);
+    /// The snapshot of a roll waits for the entry that says so.
+    void hold_snapshot(const JournalGroup& group);
     /// Producer state and, when a transaction was aborted, the index of `segment`.
     void feed(ProducerState& state, const BatchView& batch, Segment& segment) const;
     /// The log's start goes into the journal, then the segments below it go.
@@ -231,13 +246,29 @@ struct LogParts {
     /// Producer state as it was when the record at `base` came.
     Task<Result<ProducerState>> producers_at(Offset base);
 
+    // log_catalogue.cc
+    /// Where its ends are, without the picture.
+    [[nodiscard]] CatalogueEntry basic_entry() const;
+    [[nodiscard]] CatalogueEntry entry() const;
+    [[nodiscard]] std::vector<Offset> known_snapshots() const;
+    /// From the catalogue, and what a replay put behind it.
+    Task<Status> stand_up(FoundLog found);
+    Task<Status> take_grown(GrownSegment grown, bool gone);
+    Task<Status> remove_leftovers();
+    void forget_all();
+
     // log_load.cc
     Task<Status> load(FoundLog found);
+    Task<Status> read_files(FoundLog found);
+    Task<Status> rewrite_topic_id();
     Task<Status> rebuild_epochs();
+    /// Segments and log_end are there: every other end.
+    void settle_ends(const FoundLog& found);
     Task<Status> sort_out_snapshots(std::vector<Offset> found);
     /// The newest usable snapshot at or below `end`, then the batches behind it.
     Task<Status> rebuild_producers();
-    Task<Status> finish_recovered();
+    /// Of closed segments, whose index files are not complete.
+    Task<Status> finish_recovered(std::vector<std::shared_ptr<Segment>> closed);
 
     // log_lane.cc
     /// Is there anything that the lane could do now, or `least` bytes to flush?
@@ -251,8 +282,9 @@ struct LogParts {
     Task<Status> truncate_files(FileEffect& effect);
     Task<Status> remove_head(Offset start);
     [[nodiscard]] bool has_unsynced() const;
-    /// Puts changed epochs beside their file, for sync_files to put in its place. The caller of
-    /// both holds the lane.
+    /// Puts changed epochs beside their file, for sync_files to put in its place, and new index entries
+    /// into theirs. The caller of both holds the lane.
+    Task<Status> write_small_files();
     Task<Status> write_epochs();
     /// Everything that was written, then epochs; the log's own directory only if asked.
     Task<Status> sync_files(bool names_too);
@@ -282,7 +314,7 @@ struct LogParts {
     Task<Result<std::shared_ptr<File>>> direct_file_of(std::shared_ptr<Segment> segment);
 };
 
-/// An index that does not fit its log is built anew, a log that cannot be read is an error.
+/// An index or picture that does not fit its log is made anew, a log that cannot be read is an error.
 bool is_rebuildable(const Error& why);
 /// The producer-state view of a stored batch's header.
 ProducerBatch producer_batch(const BatchView& batch);

@@ -28,6 +28,8 @@
 
 namespace ottla::storage {
 
+struct CatalogueEntry;
+
 /// A log that LogDirectory found on the disk.
 struct FoundLog {
     TopicPartition name;
@@ -45,6 +47,13 @@ struct FoundLog {
     bool clean = false;
     /// partition.metadata does not say topic_id: it has to.
     bool rewrite_topic_id = false;
+    /// What a catalogue says of it that can be believed, with what a replay put behind it: no file has to
+    /// be looked at. Null if there is none.
+    std::shared_ptr<const CatalogueEntry> entry;
+    /// ... or of its leader epochs, when the picture is no longer true: those that no truncation since took.
+    std::optional<std::vector<EpochStart>> epochs;
+    /// A damaged catalogue knew more of it than any file: every segment is walked.
+    bool picture_lost = false;
 };
 
 struct NewLog {

@@ -41,16 +41,16 @@ OffsetIndex::Entry OffsetIndex::last() const {
     return entries_.empty() ? Entry{base_, 0} : entry(entries_.size() - 1);
 }
 
-Buffer OffsetIndex::bytes() const {
-    if (entries_.empty()) return {};
-    BlockRef block = make_block(entries_.size() * kEntryBytes);
+Buffer OffsetIndex::bytes(size_t first) const {
+    if (first >= entries_.size()) return {};
+    const size_t size = (entries_.size() - first) * kEntryBytes;
+    BlockRef block = make_block(size);
     std::byte* at = block->data();
-    for (const Packed& entry : entries_) {
-        store_be(at, entry.relative);
-        store_be(at + 4, entry.position);
+    for (size_t i = first; i < entries_.size(); ++i) {
+        store_be(at, entries_[i].relative);
+        store_be(at + 4, entries_[i].position);
         at += kEntryBytes;
     }
-    const size_t size = entries_.size() * kEntryBytes;
     return {std::move(block), 0, size};
 }
 

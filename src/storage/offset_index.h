@@ -45,7 +45,8 @@ public:
     /// The last entry, {base, 0} at first.
     [[nodiscard]] Entry last() const;
 
-    [[nodiscard]] Buffer bytes() const;
+    /// Of the entries from `first` on.
+    [[nodiscard]] Buffer bytes(size_t first = 0) const;
     /// Replaces everything. `corrupt` if entries do not rise, or point behind `log_bytes`.
     Status load(std::span<const std::byte> bytes, uint64_t log_bytes);
 

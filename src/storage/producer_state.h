@@ -113,6 +113,11 @@ public:
     /// Replaces everything. `corrupt` on a wrong checksum, length or version; then nothing changed.
     Status load_snapshot(std::span<const std::byte> bytes);
 
+    /// Everything, packed for the catalogue (producer_image.cc).
+    [[nodiscard]] Buffer image() const;
+    /// Replaces everything. `corrupt`: empty then.
+    Status load_image(const Buffer& bytes);
+
     bool operator==(const ProducerState& other) const { return producers_ == other.producers_; }
 
 private:

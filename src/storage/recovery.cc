@@ -14,7 +14,8 @@
 namespace ottla::storage {
 namespace {
 
-constexpr size_t kRunBytes = 1024UZ * 1024;
+constexpr size_t kRunBytes = 4096UZ * 1024;
+constexpr uint64_t kLookBytes = 1024ULL * 1024;
 constexpr size_t kLogsAtOnce = 16;
 constexpr size_t kMostPending = 32UZ * 1024 * 1024;
 
@@ -42,9 +43,19 @@ Error foreign(const std::string& path, uint64_t position) {
 
 }  // namespace
 
-Recovery::Recovery(Ports ports, std::string directory, bool guarded, TestFaults faults)
-    : runtime_(ports.runtime), files_(ports.files), directory_(std::move(directory)),
-      guarded_(guarded), faults_(faults) {}
+Recovery::Recovery(
+    Ports ports, std::string directory, bool guarded, const KnownLogs& known, TestFaults faults)
+    : runtime_(ports.runtime),
+      files_(ports.files),
+      directory_(std::move(directory)),
+      guarded_(guarded),
+      faults_(faults),
+      known_(known) {}
+
+const ReplayedLog* Recovery::find(const TopicPartition& log) const {
+    const auto at = replayed_.find(log);
+    return at == replayed_.end() ? nullptr : &at->second;
+}
 
 std::string Recovery::segment_path(const Instance& log,
                                    Offset base,
@@ -57,41 +68,56 @@ Task<Status> Recovery::run(std::vector<JournalChain> chains) {
         CO_TRY_STATUS(co_await settle_newest_group(files_, chain));
         CO_TRY_STATUS(co_await first_pass(chain));
     }
-    for (auto& [instance, log] : logs_) CO_TRY_STATUS(co_await prepare(log));
-    for (const JournalChain& chain : chains) CO_TRY_STATUS(co_await second_pass(chain));
     std::vector<Instance*> all;
-    for (auto& [instance, log] : logs_) all.push_back(&log);
+    for (auto& [instance, log] : logs_) {
+        look_up(instance, log);
+        all.push_back(&log);
+    }
+    CO_TRY(const auto entries, co_await files_.list(directory_));
+    for (const DirectoryEntry& entry : entries) {
+        if (entry.is_directory) directories_.insert(entry.name);
+    }
+    auto preparing = fan_out(runtime_, all.size(), kLogsAtOnce,
+                             [this, &all](size_t i) { return prepare(*all[i]); });
+    CO_TRY_STATUS(co_await std::move(preparing));
+    for (const JournalChain& chain : chains) CO_TRY_STATUS(co_await second_pass(chain));
     auto finishing = fan_out(runtime_, all.size(), kLogsAtOnce,
                              [this, &all](size_t i) { return finish(*all[i]); });
     CO_TRY_STATUS(co_await std::move(finishing));
-    // One sweep writes what all logs have; then each file is only asked whether its bytes arrived.
+    // One sweep writes what all logs have, names too; then each file is only asked whether its bytes
+    // arrived.
     CO_TRY_STATUS(co_await files_.sync_all(directory_));
     auto settling = fan_out(runtime_, all.size(), kLogsAtOnce,
                             [this, &all](size_t i) { return settle(*all[i]); });
     CO_TRY_STATUS(co_await std::move(settling));
+    for (const auto& [instance, log] : logs_) conclude(log);
     co_return co_await files_.sync_directory(directory_);
 }
 
 Task<Status> Recovery::first_pass(JournalChain chain) {
     uint64_t ordinal = 0;
-    for (const ReplayGroup& group : chain.groups) {
-        const std::string path = chain.paths[group.file];
-        CO_TRY(const Buffer bytes, co_await read_group(files_, path, group));
-        EntryCursor entries(bytes.span().subspan(kGroupHeaderBytes));
+    GroupReader reader(files_, chain);
+    for (;;) {
+        CO_TRY(const std::optional<Buffer> bytes, co_await reader.next());
+        if (!bytes) break;
+        EntryCursor entries(bytes->span().subspan(kGroupHeaderBytes));
         for (;;) {
             CO_TRY(const auto entry, entries.next());
             if (!entry) break;
-            CO_TRY_STATUS(note(*entry, ordinal++));
+            CO_TRY_STATUS(note(
+                *entry, {chain.journal_id, reader.group().header.sequence, ordinal++}));
         }
     }
     co_return Status();
 }
 
-Status Recovery::note(const JournalEntry& entry, uint64_t ordinal) {
+Status Recovery::note(const JournalEntry& entry, const Stand& stand) {
     Instance& log = logs_[entry.instance];
     if (entry.kind == EntryKind::declare) {
+        log.journal_id = stand.journal_id;
         log.log = entry.log;
         log.topic_id = entry.topic_id;
+        log.directory_name = entry.directory_name;
         log.path = join_path(directory_, entry.directory_name);
         return {};
     }
@@ -120,7 +146,7 @@ Status Recovery::note(const JournalEntry& entry, uint64_t ordinal) {
             log.ends[entry.offset] = 0;
             break;
         case EntryKind::truncate:
-            log.cuts.push_back({ordinal, entry.offset, entry.segment_base});
+            log.cuts.push_back({stand.ordinal, stand.group, entry.offset, entry.segment_base});
             log.placed = true;
             log.segment_base = entry.segment_base;
             log.position = entry.position;
@@ -131,12 +157,13 @@ Status Recovery::note(const JournalEntry& entry, uint64_t ordinal) {
         case EntryKind::replaced:
             // What happened to them before is synced: truncations too, names and all. Those above
             // them may still have names that a truncation took away.
-            log.replaced.emplace_back(ordinal, entry.offset);
+            log.replaced.push_back({stand.ordinal, stand.group, entry.offset});
             log.ends.erase(log.ends.begin(), log.ends.lower_bound(entry.offset));
             for (Cut& cut : log.cuts) cut.settled_below = std::max(cut.settled_below, entry.offset);
             break;
         case EntryKind::erase: log.erasing = true; break;
-        case EntryKind::erased: log.erased = true; break;
+        // The journal may have forgotten the entry before it.
+        case EntryKind::erased: log.erasing = log.erased = true; break;
         case EntryKind::declare: break;
     }
     return {};
@@ -144,11 +171,13 @@ Status Recovery::note(const JournalEntry& entry, uint64_t ordinal) {
 
 bool Recovery::survives(const Instance& log, const JournalEntry& entry, uint64_t ordinal) const {
     const BatchView batch(entry.batch);
+    // A checkpoint has synced it where it is.
+    if (log.pictured && batch.last_offset() < log.known->recovery_point) return false;
     for (const Cut& cut : log.cuts) {
         if (cut.ordinal > ordinal && batch.last_offset() >= cut.end) return false;
     }
-    for (const auto& [when, below] : log.replaced) {
-        if (when > ordinal && entry.segment_base < below) return false;
+    for (const Replaced& one : log.replaced) {
+        if (one.ordinal > ordinal && entry.segment_base < one.below) return false;
     }
     // A segment that retention took away stays away.
     const auto next = log.ends.upper_bound(entry.segment_base);
@@ -165,38 +194,133 @@ Task<Status> Recovery::prepare(Instance& log) {
         co_return Status();
     }
     if (!log.placed && log.log_start < Offset{0}) co_return Status();
-    auto listed = co_await files_.list(log.path);
-    if (!listed && listed.error().code == ErrorCode::not_found && log.created) {
-        CO_TRY_STATUS(co_await files_.make_directory(log.path));
-        listed = std::vector<DirectoryEntry>{};
-    }
-    if (!listed) {
+    const bool there = directories_.contains(log.directory_name);
+    if (!there && !log.created) {
         co_return fail(ErrorCode::corrupt,
-                       fmt::format("{}: the journal has records of this log, but its directory "
-                                   "cannot be read: {}",
-                                   log.path, listed.error().detail));
+                       log.path + ": the journal has records of this log, but it is not there");
     }
+    if (!there) CO_TRY_STATUS(co_await files_.make_directory(log.path));
     if (log.created) {
-        created_.insert(log.log);
         Buffer text = Buffer::copy_of(partition_metadata_text(log.topic_id));
         const std::string path = join_path(log.path, kPartitionMetadataFile);
         CO_TRY_STATUS(co_await write_file(files_, path, text, false));
         log.unsynced.push_back(path);
     }
-    if (log.log_start >= Offset{0}) log_starts_[log.log] = log.log_start;
-    for (const Cut& cut : log.cuts) {
-        const auto at = cuts_.try_emplace(log.log, cut.end).first;
-        at->second = std::min(at->second, cut.end);
-    }
     co_return Status();
+}
+
+void Recovery::look_up(uint64_t instance, Instance& log) {
+    if (log.erasing) gone_.insert(instance);
+    if (log.erasing || log.path.empty()) return;
+    log.known = known_.of_declared({.name = log.log,
+                                    .topic_id = log.topic_id,
+                                    .instance = instance,
+                                    .journal_id = log.journal_id,
+                                    .created = log.created});
+    log.pictured = guarded_ && log.known && is_still_true(log, *log.known);
+}
+
+/// What was done to the log before its picture was taken is in it. Nothing behind may take back or
+/// exchange what it shows, and the journal must have all that it shows.
+bool Recovery::is_still_true(const Instance& log, const CatalogueEntry& picture) {
+    if (!picture.whole) return false;
+    const auto later = [&picture](const auto& one) { return one.group >= picture.group; };
+    if (std::ranges::any_of(log.cuts, later)) return false;
+    if (std::ranges::any_of(log.replaced, later)) return false;
+    std::map<Offset, uint64_t> shown;
+    for (const SegmentEntry& one : picture.segments) shown[one.base] = one.bytes;
+    for (const GrownSegment& one : picture.grown) shown[one.base] = one.bytes;
+    const Offset last = shown.rbegin()->first;
+    for (const auto& [base, position] : log.ends) {
+        if (base < shown.begin()->first) continue;  // Below its log start.
+        const auto at = shown.find(base);
+        if (at == shown.end() ? base < last : position < at->second) return false;
+        if (base < last && position != at->second) return false;
+    }
+    return !log.placed || log.segment_base >= last;
+}
+
+void Recovery::conclude(const Instance& log) {
+    if (log.erasing || log.path.empty()) return;
+    ReplayedLog& found = replayed_[log.log];
+    found.topic_id = log.topic_id;
+    found.created = log.created;
+    found.log_start = log.log_start;
+    for (const Cut& cut : log.cuts) {
+        if (log.pictured) break;
+        found.cut = std::min(found.cut.value_or(cut.end), cut.end);
+    }
+    if (!log.known) return;
+    CatalogueEntry entry = *log.known;
+    entry.whole = log.pictured;
+    if ((log.known->whole && !log.pictured) || log.known->epochs_known) {
+        found.epochs = entry.epochs;
+        std::erase_if(*found.epochs,
+                      [cut = lowest_cut(log)](const EpochStart& one) { return one.start >= cut; });
+    }
+    std::erase_if(entry.snapshots, [cut = lowest_cut(log)](Offset one) { return one > cut; });
+    const Offset last = entry.segments.empty() ? Offset{0} : entry.segments.back().base;
+    std::map<Offset, uint64_t> grown;
+    for (const GrownSegment& one : entry.grown) grown[one.base] = one.bytes;
+    for (const auto& [base, position] : log.ends) {
+        if (base >= last) grown[base] = position;
+    }
+    entry.grown.clear();
+    for (const auto& [base, bytes] : grown) entry.grown.push_back({base, bytes});
+    found.known = std::make_shared<const CatalogueEntry>(std::move(entry));
+}
+
+Offset Recovery::lowest_cut(const Instance& log) {
+    Offset lowest{INT64_MAX};
+    for (const Cut& cut : log.cuts) lowest = std::min(lowest, cut.end);
+    return lowest;
+}
+
+/// The base of the segment that holds the log's start.
+Offset Recovery::first_kept(const Instance& log) {
+    const Offset start = std::max(log.log_start, log.known->log_start);
+    Offset first = log.known->segments.front().base;
+    for (const SegmentEntry& one : log.known->segments) {
+        if (one.base <= start) first = std::max(first, one.base);
+    }
+    for (const GrownSegment& one : log.known->grown) {
+        if (one.base <= start) first = std::max(first, one.base);
+    }
+    for (const auto& [base, position] : log.ends) {
+        if (base <= start) first = std::max(first, base);
+    }
+    return first;
+}
+
+/// Of a log with a picture: files that are older than its start, or younger than the picture and
+/// will be made again.
+bool Recovery::is_outdated(const Instance& log, const std::string& name) const {
+    const auto& segments = log.known->segments;
+    const Offset first = first_kept(log);
+    if (const auto base = parse_offset_file(name, kLogSuffix)) return *base < first;
+    if (const auto snapshot = parse_offset_file(name, kSnapshotSuffix)) {
+        // Above a cut it may be the one from before, whose name a power cut brought back.
+        return *snapshot < first || *snapshot > lowest_cut(log) ||
+               !std::ranges::binary_search(log.known->snapshots, *snapshot);
+    }
+    for (const std::string_view suffix :
+         {kOffsetIndexSuffix, kTimeIndexSuffix, kTransactionIndexSuffix}) {
+        const auto base = parse_offset_file(name, suffix);
+        if (!base) continue;
+        const auto shown = std::ranges::find(segments, *base, &SegmentEntry::base);
+        if (*base < first || shown == segments.end()) return true;
+        return suffix == kTransactionIndexSuffix && !shown->finished;
+    }
+    return false;
 }
 
 Task<Status> Recovery::second_pass(JournalChain chain) {
     uint64_t ordinal = 0;
-    for (const ReplayGroup& group : chain.groups) {
-        const std::string path = chain.paths[group.file];
-        CO_TRY(const Buffer bytes, co_await read_group(files_, path, group));
-        EntryCursor entries(bytes.span().subspan(kGroupHeaderBytes));
+    GroupReader reader(files_, chain);
+    for (;;) {
+        CO_TRY(const std::optional<Buffer> bytes, co_await reader.next());
+        if (!bytes) break;
+        EntryCursor entries(bytes->span().subspan(kGroupHeaderBytes));
         for (;;) {
             CO_TRY(const auto entry, entries.next());
             if (!entry) break;
@@ -214,10 +338,19 @@ Task<Status> Recovery::second_pass(JournalChain chain) {
             log.run.append(entry->batch);
             pending_bytes_ += entry->batch.size();
         }
-        if (pending_bytes_ < kMostPending) continue;
-        for (auto& [instance, log] : logs_) CO_TRY_STATUS(co_await flush_run(log));
+        if (pending_bytes_ >= kMostPending) CO_TRY_STATUS(co_await flush_runs());
     }
-    co_return Status();
+    co_return co_await flush_runs();
+}
+
+Task<Status> Recovery::flush_runs() {
+    std::vector<Instance*> waiting;
+    for (auto& [instance, log] : logs_) {
+        if (log.run.size() > 0) waiting.push_back(&log);
+    }
+    auto flushing = fan_out(runtime_, waiting.size(), kLogsAtOnce,
+                            [this, &waiting](size_t i) { return flush_run(*waiting[i]); });
+    co_return co_await std::move(flushing);
 }
 
 Task<Status> Recovery::flush_run(Instance& log) {
@@ -230,16 +363,11 @@ Task<Status> Recovery::flush_run(Instance& log) {
     CO_TRY(const auto file, co_await files_.open(path, options));
     const Buffer wanted = log.run.take();
     pending_bytes_ -= wanted.size();
-    BlockRef block = make_block(wanted.size());
-    CO_TRY(const size_t got, co_await file->read(log.run_position, wanted.size(), block));
-    const std::span<const std::byte> there{block->data(), got};
-    const size_t other = first_foreign(there, wanted.span());
-    if (other < there.size() && (log.cuts.empty() || !guarded_)) {
-        co_return std::unexpected(foreign(path, log.run_position + other));
+    if (!guarded_) CO_TRY_STATUS(co_await compare(*file, log, wanted));
+    if (faults_.trust_bytes_in_cache) {
+        CO_TRY(const bool equal, co_await has_already(*file, log, wanted));
+        if (equal) co_return Status();
     }
-    const bool equal = there.size() == wanted.size() && other == there.size() &&
-                       std::equal(there.begin(), there.end(), wanted.span().begin());
-    if (faults_.trust_bytes_in_cache && equal) co_return Status();
     // Also where the bytes are equal: a sync that failed in the last life may have left them in the
     // page cache only, and no sync of ours would carry them.
     Chain bytes(wanted);
@@ -248,11 +376,45 @@ Task<Status> Recovery::flush_run(Instance& log) {
     co_return Status();
 }
 
+/// Nothing proves that nobody else has been here: his bytes are not written over.
+Task<Status> Recovery::compare(File& file, const Instance& log, Buffer wanted) {
+    BlockRef block = make_block(wanted.size());
+    CO_TRY(const size_t got, co_await file.read(log.run_position, wanted.size(), block));
+    const std::span<const std::byte> there{block->data(), got};
+    const size_t other = first_foreign(there, wanted.span());
+    if (other == there.size()) co_return Status();
+    const std::string path = segment_path(log, log.run_base, kLogSuffix);
+    co_return std::unexpected(foreign(path, log.run_position + other));
+}
+
+/// The planted bug's question.
+Task<Result<bool>> Recovery::has_already(File& file, const Instance& log, Buffer wanted) {
+    BlockRef block = make_block(wanted.size());
+    CO_TRY(const size_t got, co_await file.read(log.run_position, wanted.size(), block));
+    co_return std::ranges::equal(std::span<const std::byte>{block->data(), got}, wanted.span());
+}
+
+/// With a picture only what is younger than that, or on its way out, can have left a file that nobody
+/// knows of.
+bool Recovery::has_unknown_files(const Instance& log) {
+    if (!log.pictured) return true;
+    const bool rolled = log.placed && log.segment_base > log.known->segments.back().base;
+    return rolled || !log.cuts.empty() || log.log_start >= Offset{0};
+}
+
+/// One that was closed when the picture was taken, and synced, is as it should be.
+bool Recovery::is_settled(const Instance& log, Offset segment_base) {
+    return log.pictured && log.cuts.empty() && !log.touched.contains(segment_base) &&
+           segment_base < log.known->segments.back().base;
+}
+
 Task<Status> Recovery::finish(Instance& log) {
     CO_TRY_STATUS(co_await flush_run(log));
-    if (log.erased || !log.placed) co_return Status();
-    CO_TRY_STATUS(co_await remove_behind(log));
+    const bool moved = log.pictured && log.log_start >= Offset{0};
+    if (log.erased || (!log.placed && !moved)) co_return Status();
+    if (has_unknown_files(log)) CO_TRY_STATUS(co_await remove_behind(log));
     for (auto at = log.ends.begin(); at != log.ends.end(); ++at) {
+        if (is_settled(log, at->first)) continue;
         const auto next = std::next(at);
         if (next != log.ends.end() && next->first <= log.log_start) continue;  // Retention took it.
         CO_TRY_STATUS(co_await end_segment(log, at->first, at->second));
@@ -264,7 +426,7 @@ Task<Status> Recovery::settle(Instance& log) {
     if (log.unsynced.empty()) co_return Status();
     for (const std::string& path : log.unsynced) CO_TRY_STATUS(co_await sync_file(files_, path));
     log.unsynced.clear();
-    co_return co_await files_.sync_directory(log.path);
+    co_return Status();
 }
 
 /// Behind a truncation every segment is one that the journal saw beginning; any other is a name
@@ -278,17 +440,20 @@ bool Recovery::was_cut_away(const Instance& log, Offset segment_base) {
 
 /// Segments behind the last one, indexes and snapshots that can no longer be trusted.
 Task<Status> Recovery::remove_behind(Instance& log) {
-    Offset cut{INT64_MAX};
-    for (const Cut& one : log.cuts) cut = std::min(cut, one.end);
+    const Offset cut = lowest_cut(log);
     const Offset first =
-        log.touched.empty() ? log.segment_base : std::min(*log.touched.begin(), log.segment_base);
+        !log.placed || log.touched.empty() ? log.segment_base : std::min(*log.touched.begin(), log.segment_base);
     CO_TRY(const auto entries, co_await files_.list(log.path));
     for (const DirectoryEntry& entry : entries) {
+        if (entry.is_directory) continue;
         const std::string path = join_path(log.path, entry.name);
         bool remove = false;
         if (const auto base = parse_offset_file(entry.name, kLogSuffix)) {
             remove = guarded_ && was_cut_away(log, *base);
-            if (!remove && *base > log.segment_base) co_return std::unexpected(foreign(path, 0));
+            remove = remove || (log.pictured && is_outdated(log, entry.name));
+            if (!remove && log.placed && *base > log.segment_base) co_return std::unexpected(foreign(path, 0));
+        } else if (log.pictured) {
+            remove = is_outdated(log, entry.name);
         } else if (const auto index = parse_offset_file(entry.name, kOffsetIndexSuffix)) {
             remove = *index >= first;
         } else if (const auto times = parse_offset_file(entry.name, kTimeIndexSuffix)) {
@@ -318,7 +483,7 @@ Task<Status> Recovery::end_segment(Instance& log, Offset base, uint64_t position
                                    path, status.size, position));
     }
     if (status.size > position) {
-        const uint64_t extra = std::min<uint64_t>(status.size - position, kRunBytes);
+        const uint64_t extra = std::min<uint64_t>(status.size - position, kLookBytes);
         BlockRef block = make_block(extra);
         CO_TRY(const size_t got, co_await file->read(position, extra, block));
         const auto written = std::find_if(block->data(), block->data() + got,

@@ -4,14 +4,18 @@
 //
 // Two passes. First every entry is read and each log instance gets its final shape: which
 // truncations cut what, where the last segment ends, whether the log is gone. Then the appends that
-// survived are applied where bytes are missing (end of file, or zeros of unsynced sectors) or
-// already equal. Any other byte means that somebody wrote here after us (Kafka, say): `corrupt`,
-// naming the file, unless a truncation in the journal explains it. Applying is idempotent: a crash
+// survived are applied. Without the guard only where bytes are missing (end of file, or zeros of
+// unsynced sectors) or already equal: any other byte means that somebody wrote here after us (Kafka,
+// say), `corrupt`, naming the file. Applying is idempotent: a crash
 // in the middle is followed by the same again.
+//
+// A log that a catalogue knows (known_logs.h) keeps its picture, if nothing in the journal takes back
+// or exchanges what the picture shows; `grown` says what the replay put behind it.
 #pragma once
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -20,41 +24,67 @@
 #include "ottla/ports.h"
 #include "ottla/test_faults.h"
 #include "storage/journal_replay.h"
+#include "storage/known_logs.h"
 
 namespace ottla::storage {
+
+/// What a replay found out about one log.
+struct ReplayedLog {
+    Uuid topic_id;
+    /// The journal saw it created: what checkpoint files say of its name is older.
+    bool created = false;
+    /// What was known of it before, null if nothing; `whole` only if it is still true, `grown` included.
+    KnownLogs::Entry known;
+    /// Of a picture that is no longer true: the leader epochs below what was cut.
+    std::optional<std::vector<EpochStart>> epochs;
+    /// kNoOffset: not moved.
+    Offset log_start = kNoOffset;
+    /// The lowest end of a truncation that `known` does not know: a recovery point above it means bytes
+    /// and indexes that are no more.
+    std::optional<Offset> cut;
+};
 
 class Recovery {
 public:
     /// `guarded`: the guard folder was there, so nobody else can have written.
-    Recovery(Ports ports, std::string directory, bool guarded, TestFaults faults = {});
+    Recovery(Ports ports,
+             std::string directory,
+             bool guarded,
+             const KnownLogs& known,
+             TestFaults faults = {});
 
     Task<Status> run(std::vector<JournalChain> chains);
-    /// Log starts that the journals know better than the checkpoint file.
-    [[nodiscard]] const std::map<TopicPartition, Offset>& log_starts() const { return log_starts_; }
-    /// The lowest end of each log that was truncated: a recovery point above it means bytes and
-    /// indexes that are no more.
-    [[nodiscard]] const std::map<TopicPartition, Offset>& cuts() const { return cuts_; }
-    /// Logs that the journals saw created: what checkpoint files say of their names is older.
-    [[nodiscard]] const std::set<TopicPartition>& created() const { return created_; }
+    /// Null: no journal speaks of it.
+    [[nodiscard]] const ReplayedLog* find(const TopicPartition& log) const;
+    /// Instances that were deleted.
+    [[nodiscard]] const std::set<uint64_t>& gone() const { return gone_; }
 
 private:
     struct Cut {
         uint64_t ordinal = 0;
+        uint64_t group = 0;
         Offset end{0};
         Offset segment_base{0};
         /// Segments below it were closed and synced since.
         Offset settled_below{0};
     };
+    struct Replaced {
+        uint64_t ordinal = 0;
+        uint64_t group = 0;
+        Offset below{0};
+    };
     struct Instance {
+        uint64_t journal_id = 0;
         TopicPartition log;
         Uuid topic_id;
+        std::string directory_name;
         std::string path;
         bool created = false;
         bool erasing = false;
         bool erased = false;
         std::vector<Cut> cuts;
         /// Of entries that say that segments were rewritten: everything older leaves them alone.
-        std::vector<std::pair<uint64_t, Offset>> replaced;
+        std::vector<Replaced> replaced;
         bool placed = false;  ///< segment_base, position: where the log ends
         Offset segment_base{0};
         uint64_t position = 0;
@@ -62,6 +92,9 @@ private:
         /// that never reached the disk left there.
         std::map<Offset, uint64_t> ends;
         Offset log_start{-1};
+        KnownLogs::Entry known;
+        /// `known` has a picture that is still true.
+        bool pictured = false;
         // Second pass: bytes that go to one place.
         Offset run_base{0};
         uint64_t run_position = 0;
@@ -73,12 +106,29 @@ private:
 
     Task<Status> first_pass(JournalChain chain);
     Task<Status> second_pass(JournalChain chain);
-    Status note(const JournalEntry& entry, uint64_t ordinal);
+    /// Where an entry stands.
+    struct Stand {
+        uint64_t journal_id = 0;
+        uint64_t group = 0;
+        uint64_t ordinal = 0;
+    };
+    Status note(const JournalEntry& entry, const Stand& stand);
+    void look_up(uint64_t instance, Instance& log);
+    void conclude(const Instance& log);
+    [[nodiscard]] static bool is_still_true(const Instance& log, const CatalogueEntry& picture);
+    [[nodiscard]] static Offset lowest_cut(const Instance& log);
+    [[nodiscard]] static Offset first_kept(const Instance& log);
+    [[nodiscard]] bool is_outdated(const Instance& log, const std::string& name) const;
     [[nodiscard]] bool survives(const Instance& log,
                                 const JournalEntry& entry,
                                 uint64_t ordinal) const;
     Task<Status> prepare(Instance& log);
     Task<Status> flush_run(Instance& log);
+    Task<Status> flush_runs();
+    Task<Status> compare(File& file, const Instance& log, Buffer wanted);
+    Task<Result<bool>> has_already(File& file, const Instance& log, Buffer wanted);
+    [[nodiscard]] static bool has_unknown_files(const Instance& log);
+    [[nodiscard]] static bool is_settled(const Instance& log, Offset segment_base);
     Task<Status> finish(Instance& log);
     Task<Status> settle(Instance& log);
     Task<Status> remove_behind(Instance& log);
@@ -94,9 +144,10 @@ private:
     const bool guarded_;
     const TestFaults faults_;
     std::map<uint64_t, Instance> logs_;
-    std::map<TopicPartition, Offset> log_starts_;
-    std::map<TopicPartition, Offset> cuts_;
-    std::set<TopicPartition> created_;
+    const KnownLogs& known_;
+    std::set<std::string> directories_;
+    std::map<TopicPartition, ReplayedLog> replayed_;
+    std::set<uint64_t> gone_;
     size_t pending_bytes_ = 0;
 };
 

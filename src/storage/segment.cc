@@ -17,7 +17,6 @@ constexpr size_t kWalkPiece = 1024UZ * 1024;
 constexpr size_t kLeastBlocks = 64UZ * 1024;
 /// What a shard copies out of the page cache itself; more of it is for the I/O threads.
 constexpr size_t kMostInline = 256UZ * 1024;
-constexpr uint64_t kMostTransactions = 256ULL * 1024 * 1024;
 
 /// Memory for a read. A large one takes whole blocks of the file into aligned memory, so that it can go
 /// past the page cache.
@@ -107,6 +106,10 @@ void Segment::note_truncate(Offset offset, uint64_t position) {
     offsets_.truncate_to(offset);
     times_.truncate_to(offset);
     transactions_.truncate_to(offset);
+    ++index_cuts_;
+    if (offsets_.size() < in_files_.offsets || times_.size() < in_files_.times) {
+        in_files_ = synced_in_files_ = {};
+    }
     size_ = position;
     bytes_since_index_entry_ = 0;
     max_timestamp_ = times_.last().timestamp;
@@ -122,6 +125,8 @@ void Segment::reset_notes() {
     times_.clear();
     transactions_.clear();
     lacks_transactions_ = false;
+    ++index_cuts_;
+    in_files_ = synced_in_files_ = {};
     size_ = 0;
     bytes_since_index_entry_ = 0;
     max_timestamp_ = kNoTimestamp;
@@ -185,13 +190,9 @@ Task<Status> Segment::truncate_file(uint64_t size) {
 Task<Status> Segment::write_indexes() {
     times_.maybe_append(max_timestamp_, offset_of_max_timestamp_);
     const uint64_t covered = size_;
-    Buffer offsets = offsets_.bytes();
-    Buffer times = times_.bytes();
-    CO_TRY_STATUS(co_await write_file(files_, path(kOffsetIndexSuffix), offsets, false));
-    CO_TRY_STATUS(co_await write_file(files_, path(kTimeIndexSuffix), times, false));
+    CO_TRY_STATUS(co_await write_index_entries());
     CO_TRY_STATUS(co_await write_transactions());
     indexes_dirty_ = true;
-    names_changed_ = true;
     finished_ = covered == size_;
     co_return Status();
 }
@@ -199,10 +200,10 @@ Task<Status> Segment::write_indexes() {
 /// Kafka makes the file only for a segment that has aborted transactions.
 Task<Status> Segment::write_transactions() {
     if (transactions_.empty()) {
-        if (transaction_file_) {
+        if (transaction_file_ || transaction_file_may_exist_) {
             CO_TRY_STATUS(co_await remove_file(files_, path(kTransactionIndexSuffix)));
         }
-        transaction_file_ = false;
+        transaction_file_ = transaction_file_may_exist_ = false;
         co_return Status();
     }
     transaction_file_ = true;
@@ -234,9 +235,12 @@ Task<Status> Segment::sync() {
     }
     if (indexes_dirty_) {
         indexes_dirty_ = false;
+        const IndexFiles covered = in_files_;
+        const uint64_t cuts = index_cuts_;
         CO_TRY_STATUS(co_await sync_file(kOffsetIndexSuffix));
         CO_TRY_STATUS(co_await sync_file(kTimeIndexSuffix));
         if (transaction_file_) CO_TRY_STATUS(co_await sync_file(kTransactionIndexSuffix));
+        if (cuts == index_cuts_) synced_in_files_ = covered;
     }
     co_return Status();
 }
@@ -323,9 +327,10 @@ Task<Status> Segment::load_indexes() {
     CO_TRY_STATUS(offsets_.load(offsets.span(), size_));
     CO_TRY_STATUS(times_.load(times.span()));
     indexes_loaded_ = true;
+    in_files_ = synced_in_files_ = index_files_of(offsets_, times_);
     if (!transaction_file_) co_return Status();
     CO_TRY(const Buffer aborted,
-           co_await read_file(files_, path(kTransactionIndexSuffix), kMostTransactions));
+           co_await read_file(files_, path(kTransactionIndexSuffix), kMostTransactionBytes));
     co_return transactions_.load(aborted.span(), base_);
 }
 
@@ -355,6 +360,9 @@ void Segment::adopt_indexes(Segment& scratch, uint64_t covered, Offset covered_e
     }
     offsets_ = std::move(scratch.offsets_);
     times_ = std::move(scratch.times_);
+    ++index_cuts_;
+    in_files_ = synced_in_files_ = {};
+    finished_ = false;
     if (!closed) return;
     transactions_ = std::move(scratch.transactions_);
     indexes_loaded_ = true;
@@ -384,6 +392,11 @@ Task<Result<SegmentEnd>> Segment::recover(BatchVisitor* visitor, Offset keep_bel
     if (torn) CO_TRY_STATUS(co_await truncate_file(end.position));
     size_ = torn ? end.position : status.size;
     co_return end;
+}
+
+Task<Result<SegmentEnd>> Segment::catch_up(BatchVisitor* visitor) {
+    SegmentBuilder builder(*this, visitor);
+    co_return co_await walk(size_, BatchCursor::Crc::check, builder);
 }
 
 Task<Status> Segment::remove_files() {

@@ -6,7 +6,8 @@
 // Two sides. Memory: `note_append` says that a batch takes its place at `size()`, as Kafka's
 // LogSegment counts index entries, timestamps and the reasons to roll. Files: `write`, `sync`,
 // `write_indexes`, `truncate_file`; a segment that was only noted has no file yet. The index of a
-// growing segment is in memory only; its files are written when it is finished (rolled, closed) and
+// growing segment is in memory; its files have a part of it that a catalogue vouches for
+// (`save_new_entries`, `entry`, `restore`), all of it when it is finished (rolled, closed), and are
 // rebuilt by `recover` otherwise. The file is opened when it is needed and closed when OpenFiles needs
 // the descriptor for another one; readers hold it open by a copy of `file()`: unlinking or closing it
 // does not hurt them. Used alone by the metadata log. Errors: io_error, no_space, corrupt (names the
@@ -26,6 +27,7 @@
 #include "ottla/task.h"
 #include "ottla/types.h"
 #include "records/batch.h"
+#include "storage/catalogue.h"
 #include "storage/offset_index.h"
 #include "storage/open_files.h"
 #include "storage/segment_sums.h"
@@ -60,6 +62,11 @@ public:
 protected:
     ~BatchVisitor() = default;
 };
+
+inline constexpr uint64_t kMostTransactionBytes = 256ULL * 1024 * 1024;
+
+/// All entries, as files that have them.
+IndexFiles index_files_of(const OffsetIndex& offsets, const TimeIndex& times);
 
 class Segment {
 public:
@@ -112,6 +119,8 @@ public:
     Task<Status> truncate_file(uint64_t size);
     /// The final time index entry, then both index files, exactly as long as their entries.
     Task<Status> write_indexes();
+    /// Index entries that only memory has go behind those in the files, if they are that many.
+    Task<Status> save_new_entries(size_t at_least);
     /// Log and index files, if they changed since the last sync. Names are the caller's
     /// sync_directory.
     Task<Status> sync();
@@ -137,6 +146,13 @@ public:
     Task<Result<SegmentEnd>> recover(BatchVisitor* visitor, Offset keep_below = Offset{0});
     /// Its indexes were built anew (adopt_indexes), but for the aborted transactions.
     void lose_transactions() { lacks_transactions_ = true; }
+    /// What a catalogue says of it. `growing`: a few index entries are said too, for the next append.
+    [[nodiscard]] SegmentEntry entry(bool growing) const;
+    /// From a catalogue. Reads nothing but index entries that a growing one has in its files; `corrupt`
+    /// if those are not the ones that were vouched for.
+    Task<Status> restore(SegmentEntry from);
+    /// Walks with CRCs what the file has behind size().
+    Task<Result<SegmentEnd>> catch_up(BatchVisitor* visitor);
     /// The index files are read again if they were dropped (drop_indexes).
     Task<Status> load_indexes();
     void drop_indexes();
@@ -179,6 +195,9 @@ private:
     friend class SegmentBuilder;
     [[nodiscard]] std::string path(std::string_view suffix) const;
     void reset_notes();
+    Task<Status> write_index_entries();
+    Task<Status> write_index_file(std::string_view suffix, uint64_t position, Buffer entries);
+    Task<Result<Buffer>> vouched_entries(std::string_view suffix, size_t bytes, uint32_t crc);
     Task<Status> write_transactions();
     Task<Status> sync_file(std::string_view suffix);
 
@@ -192,6 +211,10 @@ private:
     OffsetIndex offsets_;
     TimeIndex times_;
     TransactionIndex transactions_;
+    /// What of the indexes is in their files, and what of that is synced.
+    IndexFiles in_files_;
+    IndexFiles synced_in_files_;
+    uint64_t index_cuts_ = 0;
     int64_t bytes_since_index_entry_ = 0;
     WallTime max_timestamp_ = kNoTimestamp;
     Offset offset_of_max_timestamp_;
@@ -204,6 +227,7 @@ private:
     bool finished_ = false;
     bool gone_ = false;
     bool transaction_file_ = false;
+    bool transaction_file_may_exist_ = false;
     bool lacks_transactions_ = false;
     bool sums_were_sought_ = false;
     std::shared_ptr<const SegmentSums> sums_;

@@ -15,6 +15,8 @@ namespace {
 
 /// Of a checkpoint or a clean stop: what each takes is a row of short waits for the I/O threads.
 constexpr size_t kLogsAtOnce = 8;
+/// Of a catalogue, before others have a turn: some 0.1 ms.
+constexpr size_t kEntriesInATurn = 128;
 
 /// A sync that failed is not tried again, also when it is for want of space.
 Status final_status(Status done) {
@@ -60,8 +62,12 @@ Task<Status> ShardDirectory::open() {
     co_return Status();
 }
 
-void ShardDirectory::add(LogParts& log) { logs_[log.identity.instance] = &log; }
+void ShardDirectory::add(LogParts& log) {
+    logs_[log.identity.instance] = &log;
+    catalogue_outdated_ = true;
+}
 void ShardDirectory::remove(LogParts& log) {
+    catalogue_outdated_ = true;
     logs_.erase(log.identity.instance);
     if (std::exchange(log.stalled, false)) disk_.went_on();
 }
@@ -354,10 +360,13 @@ Task<Status> ShardDirectory::checkpoint(bool all) {
     Status done = flushed;
     if ((done || done.error().code == ErrorCode::no_space) && !error_) {
         const uint64_t through = journal_.effects_done_through();
+        // Whatever the journal forgets has to be in a catalogue, a deletion too.
+        if (through != forgotten_through_) catalogue_outdated_ = true;
         done = co_await sync_dirty();
-        if (done && catalogue_due_) done = co_await write_catalogue();
+        if (done && catalogue_outdated_) done = co_await write_catalogue();
         const bool late = settings_.faults.count_flushes_during_sync;
         if (done) journal_.synced_through(late ? journal_.effects_done_through() : through);
+        if (done) forgotten_through_ = through;
     }
     if (!done && done.error().code == ErrorCode::no_space) {
         disk_refused(done.error());
@@ -383,7 +392,7 @@ Task<Status> ShardDirectory::sync_dirty() {
     const Status done = co_await sync_logs(instances);
     syncing_ = false;
     if (!done) dirty_again(instances);
-    catalogue_due_ = catalogue_due_ || !instances.empty();
+    catalogue_outdated_ = catalogue_outdated_ || !instances.empty();
     co_return done;
 }
 
@@ -440,7 +449,7 @@ Task<Status> ShardDirectory::prepare_sync(uint64_t instance, Unsynced& found) {
     found.parent = found.parent || log->parent_changed;
     log->parent_changed = false;
     found.logs += log->has_unsynced() ? 1 : 0;
-    const Status written = co_await log->write_epochs();
+    const Status written = co_await log->write_small_files();
     log->lane.give_back(1);
     co_return written;
 }
@@ -454,19 +463,38 @@ Task<Status> ShardDirectory::sync_log(uint64_t instance, bool names_too) {
     co_return final_status(synced);
 }
 
-/// What the journal may forget after this checkpoint.
+/// What the journal may forget after this checkpoint. It may be younger than that, so it must not be
+/// seen before the journal has all that it says.
 Task<Status> ShardDirectory::write_catalogue() {
-    std::vector<CatalogueEntry> entries;
-    entries.reserve(logs_.size());
-    for (auto& [instance, log] : logs_) {
-        entries.push_back({log->identity.name, log->identity.topic_id, log->synced_end,
-                           log->log_start, log->high_watermark, log->cleaned});
+    catalogue_outdated_ = false;
+    CatalogueWriter writer(served_.directory_id, journal_.id());
+    size_t noted = 0;
+    for (const uint64_t instance : instances()) {
+        if (const LogParts* log = find(instance); log != nullptr) writer.add(log->entry());
+        if (++noted % kEntriesInATurn == 0) co_await runtime().yield();
     }
-    Buffer text = Buffer::copy_of(catalogue_text(entries));
+    Buffer bytes = writer.finish();
+    const bool durable = co_await becomes_durable(journal_.newest_group());
+    if (!durable) {
+        // A full disk. Without pictures it is true whatever the journal loses.
+        CatalogueWriter basic(served_.directory_id, journal_.id());
+        for (const auto& [instance, log] : logs_) basic.add(log->basic_entry());
+        bytes = basic.finish();
+    }
+    if (error_) co_return std::unexpected(*error_);
     const std::string path = join_path(served_.path, catalogue_file_name(runtime().shard()));
-    CO_TRY_STATUS(co_await replace_file(files(), path, text));
-    catalogue_due_ = false;
-    co_return Status();
+    const Status written = co_await replace_file(files(), path, bytes);
+    if (!written) catalogue_outdated_ = true;
+    co_return written;
+}
+
+Task<bool> ShardDirectory::becomes_durable(uint64_t group) {
+    while (journal_.durable_through() < group && !error_) {
+        if (journal_stalled_) co_return false;
+        const Status woken = co_await room_.wait();
+        if (!woken) co_return false;
+    }
+    co_return !error_;
 }
 
 Task<Status> ShardDirectory::close() {
@@ -481,8 +509,13 @@ Task<Status> ShardDirectory::close() {
     space_used_.notify_all();
     space_urgent_.notify_all();
     co_await std::move(closing);
+    if (done) {
+        // What a crash leaves of the last snapshots has to be known.
+        for (auto& [instance, log] : logs_) log->ending = true;
+        done = co_await write_catalogue();
+    }
     if (done) done = co_await finish_logs();
-    if (done && !logs_.empty()) done = co_await write_catalogue();
+    if (done) done = co_await write_catalogue();
     if (!done) fail_with(done.error());
     const Status journal_closed = co_await journal_.close();
     if (done && !journal_closed) done = journal_closed;

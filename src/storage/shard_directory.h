@@ -58,6 +58,8 @@ public:
     [[nodiscard]] FileSystem& files() const { return ports_.files; }
     [[nodiscard]] const StorageSettings& settings() const { return settings_; }
     [[nodiscard]] const std::string& path() const { return served_.path; }
+    /// Waits for it. False when the disk has no space for it, or the directory is offline.
+    Task<bool> becomes_durable(uint64_t group);
     [[nodiscard]] Journal& journal() { return journal_; }
     [[nodiscard]] Codecs& codecs() { return codecs_; }
     [[nodiscard]] OpenFiles& open_files() { return open_files_; }
@@ -168,13 +170,15 @@ private:
     std::vector<uint64_t> dirty_;
     std::vector<uint64_t> stalled_;
     std::optional<Error> error_;
+    /// The catalogue has to be written, though no log has anything to be synced.
+    bool catalogue_outdated_ = false;
+    uint64_t forgotten_through_ = 0;
     DamageCounts damage_counts_;
     bool pressed_ = false;
     bool takes_direct_ = true;
     bool told_full_ = false;
     bool journal_stalled_ = false;
     bool syncing_ = false;
-    bool catalogue_due_ = false;  ///< logs were synced since the last one
     size_t refused_bytes_ = 0;
     bool appended_since_tick_ = false;
     Event work_;

@@ -97,6 +97,7 @@ void ShardDirectory::retry_stalled() {
 void ShardDirectory::journal_stalled(const Error& why) {
     if (!std::exchange(journal_stalled_, true)) disk_.stalled();
     disk_refused(why);
+    room_.notify_all();
     for (const uint64_t instance : journal_.in_doubt()) {
         LogParts* log = find(instance);
         if (log == nullptr || log->observer == nullptr) continue;

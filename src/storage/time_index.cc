@@ -39,14 +39,14 @@ TimeIndex::Entry TimeIndex::last() const {
     return entries_.empty() ? Entry{kNoTimestamp, base_} : entry(entries_.size() - 1);
 }
 
-Buffer TimeIndex::bytes() const {
-    if (entries_.empty()) return {};
-    const size_t size = entries_.size() * kEntryBytes;
+Buffer TimeIndex::bytes(size_t first) const {
+    if (first >= entries_.size()) return {};
+    const size_t size = (entries_.size() - first) * kEntryBytes;
     BlockRef block = make_block(size);
     std::byte* at = block->data();
-    for (const Packed& entry : entries_) {
-        store_be(at, entry.timestamp);
-        store_be(at + 8, entry.relative);
+    for (size_t i = first; i < entries_.size(); ++i) {
+        store_be(at, entries_[i].timestamp);
+        store_be(at + 8, entries_[i].relative);
         at += kEntryBytes;
     }
     return {std::move(block), 0, size};

@@ -46,7 +46,8 @@ public:
     [[nodiscard]] Entry entry(size_t index) const;
     [[nodiscard]] Entry last() const;
 
-    [[nodiscard]] Buffer bytes() const;
+    /// Of the entries from `first` on.
+    [[nodiscard]] Buffer bytes(size_t first = 0) const;
     Status load(std::span<const std::byte> bytes);
 
 private:

@@ -17,6 +17,29 @@ Sample checkpoint(std::string name, std::string text) {
     return {FileKind::checkpoint, "data/" + std::move(name), std::move(text)};
 }
 
+std::string catalogue(const TopicPartition& first, const TopicPartition& second) {
+    storage::CatalogueEntry entry;
+    entry.name = first;
+    entry.topic_id = kMetadataTopicId;
+    entry.recovery_point = Offset{9};
+    entry.log_start = Offset{2};
+    entry.high_watermark = Offset{8};
+    entry.whole = true;
+    entry.end = Offset{11};
+    storage::SegmentEntry segment;
+    segment.bytes = 300;
+    segment.inlined = true;
+    entry.segments.push_back(segment);
+    storage::CatalogueWriter writer(kMetadataTopicId, 7);
+    writer.add(entry);
+    entry = {};
+    entry.name = second;
+    entry.topic_id = kMetadataTopicId;
+    entry.recovery_point = entry.high_watermark = Offset{1};
+    writer.add(entry);
+    return std::string(writer.finish().text());
+}
+
 std::vector<Sample> samples() {
     const TopicPartition first{"a", PartitionIndex{0}};
     const TopicPartition second{"orders", PartitionIndex{12}};
@@ -33,10 +56,7 @@ std::vector<Sample> samples() {
                                                         .node_id = BrokerId{3},
                                                         .directory_id = kMetadataTopicId})),
         checkpoint(".kafka_cleanshutdown", R"({"version":0,"brokerEpoch":41})"),
-        checkpoint(
-            ".ottla-catalogue-0",
-            storage::catalogue_text({{first, kMetadataTopicId, Offset{9}, Offset{2}, Offset{8}},
-                                     {second, kMetadataTopicId, Offset{1}, {}, Offset{1}}})),
+        checkpoint(".ottla-catalogue-0", catalogue(first, second)),
         checkpoint(".ottla-retired-0", "00000000000000ff\n"),
         {FileKind::quorum_state, "data/quorum-state",
          raft::to_json({LeaderEpoch{4}, BrokerId{2}, {kNoBroker, {}}}, 1, {})},
@@ -55,9 +75,11 @@ TEST(InspectText, EveryFileIsPrintedByLine) {
          R"("key": "directory.id", "value": "AAAAAAAAAAAAAAAAAAAAAQ")"},
         {R"("version": 0, "broker_epoch": 41)"},
         {R"("topic": "a", "partition": 0, "topic_id": "AAAAAAAAAAAAAAAAAAAAAQ", )"
-         R"("recovery_point": 9, "log_start": 2, "high_watermark": 8, "cleaned": -1)",
+         R"("log_start": 2, "recovery_point": 9, "high_watermark": 8, "cleaned": -1, )"
+         R"("end": 11, "segments": 1, "last_segment": 0, "last_bytes": 300, "grown_bytes": null)",
          R"("topic": "orders", "partition": 12, "topic_id": "AAAAAAAAAAAAAAAAAAAAAQ", )"
-         R"("recovery_point": 1, "log_start": 0, "high_watermark": 1, "cleaned": -1)"},
+         R"("log_start": 0, "recovery_point": 1, "high_watermark": 1, "cleaned": -1, )"
+         R"("end": null)"},
         {R"("journal_id": "00000000000000ff")"},
         {R"("leader_epoch": 4, "leader_id": 2, "voted_id": null, "voted_directory_id": null, )"
          R"("data_version": 1, "content": "{\"leaderId\":2)"},

@@ -63,7 +63,7 @@ class Kill(unittest.TestCase):
             closing.wait()
         run(OTTLA, "storage", "close", self.broker.data)
         self.load.join()
-        left = [name for name in os.listdir(self.broker.data) if re.match(r"\.ottla(?!-sums)", name)]
+        left = [name for name in os.listdir(self.broker.data) if re.match(r"\.ottla(?!-sums|-catalogue-\d+$)", name)]
         self.assertEqual(left, [], "after the close")
         self.assertIn(".kafka_cleanshutdown", os.listdir(self.broker.data))
         self.load.check_files(self.broker.data)

@@ -55,6 +55,7 @@ Task<Result<LogState>> LogDriver::read_all() {
                    .start = log_->log_start(),
                    .end = log_->log_end(),
                    .batches = {}};
+    read_epochs_.clear();
     Offset at = found.start;
     while (at < found.end) {
         auto slice = log_->read(at, kWholeReadBytes, found.end, true);
@@ -67,6 +68,7 @@ Task<Result<LogState>> LogDriver::read_all() {
         BatchStep step = cursor.next();
         for (; step == BatchStep::batch; step = cursor.next()) {
             found.batches.push_back(fact_of(cursor.batch(), cursor.batch().base_offset()));
+            read_epochs_.push_back({cursor.batch().leader_epoch(), cursor.batch().base_offset()});
         }
         if (step != BatchStep::end) {
             // A reader is told by the checksum, as Kafka's readers are.
@@ -116,9 +118,20 @@ Task<Status> LogDriver::check_recovered() {
     if (wrong || log_ == nullptr) co_return Status{};
     if (tested_.is_retained()) tested_.model.start_may_reach(log_->noted_high_watermark());
     follow_retention();
+    check_epochs();
     check_stable_end();
     check_transactions(found, index);
     co_return Status{};
+}
+
+/// What the log tells followers of its epochs is what its batches say.
+void LogDriver::check_epochs() {
+    for (const storage::EpochStart& batch : read_epochs_) {
+        const LeaderEpoch told = log_->epoch_at(std::max(batch.start, log_->log_start()));
+        if (told == batch.epoch) continue;
+        return failed(fmt::format("the batch at {} has leader epoch {}, the log says {}",
+                                  batch.start.value(), batch.epoch.value(), told.value()));
+    }
 }
 
 void LogDriver::check_stable_end() {

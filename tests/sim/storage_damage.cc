@@ -113,7 +113,7 @@ private:
             if (directory != kDirectories[i]) continue;
             Uuid id;
             id.bytes.fill(static_cast<uint8_t>(7 + i));
-            auto finding = storage::find_journals(ports.files, directory, id, {});
+            auto finding = storage::find_journals(ports, directory, id, {});
             const auto found = run(storage_.world, ports.runtime, std::move(finding));
             newest = !found || in_newest(*found, flip);
         }

@@ -62,6 +62,7 @@ private:
     Task<Result<LogState>> read_all();
     Task<Result<std::vector<storage::AbortedTransaction>>> aborted();
     void note_found(const LogState& found) const;
+    void check_epochs();
     void check_stable_end();
     void check_transactions(const LogState& found,
                             const std::vector<storage::AbortedTransaction>& aborted);
@@ -78,6 +79,8 @@ private:
     storage::LogStore& store_;
     storage::Log* log_ = nullptr;
     Codecs codecs_;
+    /// Of the batches of the last read_all.
+    std::vector<storage::EpochStart> read_epochs_;
 };
 
 }  // namespace ottla::sim

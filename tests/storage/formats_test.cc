@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include "base/uuid.h"
-#include "storage/catalogue.h"
 #include "storage/file_names.h"
 #include "storage/journal_format.h"
 #include "storage/meta_properties.h"
@@ -160,21 +159,6 @@ TEST(MetaPropertiesFile, ComesBackAndTakesJavasEscapes) {
     ASSERT_TRUE(escaped);
     EXPECT_EQ(escaped->cluster_id, "a==");
     EXPECT_EQ(parse_meta_properties("version=0\nbroker.id=1\n").error().code, ErrorCode::corrupt);
-}
-
-TEST(Catalogue, ComesBackAndNoticesAnyChangedByte) {
-    std::vector<CatalogueEntry> entries(2);
-    entries[0].name = {"a", PartitionIndex{0}};
-    entries[0].log_start = Offset{5};
-    entries[1].name = {"b", PartitionIndex{3}};
-    entries[1].topic_id.bytes[1] = 8;
-    const std::string text = catalogue_text(entries);
-    EXPECT_EQ(parse_catalogue(text), entries);
-    for (size_t at = 0; at < text.size(); ++at) {
-        std::string damaged = text;
-        damaged[at] = static_cast<char>(damaged[at] ^ 1);
-        EXPECT_FALSE(parse_catalogue(damaged)) << at;
-    }
 }
 
 std::vector<std::byte> sealed_group(const std::string& payload, const GroupHeader& header) {

@@ -408,12 +408,14 @@ TEST(SegmentSwap, LeftoversOfKafkaAreFinishedOrDropped) {
     ASSERT_TRUE(bench.bench.run(copy_file(bench, first, first + ".cleaned")));
     const std::string index = folder + "00000000000000000007.timeindex.swap";
     ASSERT_TRUE(bench.bench.run(copy_file(bench, first, index)));
+    bench.disown();
     bench.start();
     EXPECT_TRUE(bench.names(".swap").empty());
     EXPECT_TRUE(bench.names(".cleaned").empty());
     EXPECT_EQ(bench.read(*bench.find("t")).table, bench.wanted);
     bench.clean_stop();
     ASSERT_TRUE(bench.bench.run(copy_file(bench, first, first + ".swap")));
+    bench.disown();
     bench.start();
     EXPECT_TRUE(bench.names(".swap").empty());
     EXPECT_EQ(bench.read(*bench.find("t")).table, bench.wanted);

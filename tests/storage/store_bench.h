@@ -96,6 +96,10 @@ public:
         ASSERT_TRUE(stopped) << stopped.error().detail;
         kill();
     }
+    /// The next start looks at the files, as if somebody else had been here.
+    void disown() {
+        CHECK(bench.run(ports().files.unlink(kDirectory + "/.ottla-sums")).has_value(), "ours");
+    }
     void kill() {
         drop();
         bench.process.start();

@@ -25,10 +25,12 @@ constexpr uint64_t kMostTextBytes = uint64_t{256} << 20;
 constexpr std::array kOffsetColumns = {Column{"topic", 30}, Column{"partition"}, Column{"offset"}};
 constexpr std::array kEpochColumns = {Column{"leader_epoch"}, Column{"start_offset"}};
 constexpr std::array kPropertyColumns = {Column{"key", 14}, Column{"value"}};
-constexpr std::array kCatalogueColumns = {Column{"topic", 30},    Column{"partition"},
-                                          Column{"topic_id", 22}, Column{"recovery_point"},
-                                          Column{"log_start"},    Column{"high_watermark"},
-                                          Column{"cleaned"}};
+constexpr std::array kCatalogueColumns = {
+    Column{"topic", 30},    Column{"partition"},      Column{"topic_id", 22},
+    Column{"log_start"},    Column{"recovery_point"}, Column{"high_watermark"},
+    Column{"cleaned"},      Column{"end"},            Column{"segments"},
+    Column{"last_segment"}, Column{"last_bytes"},     Column{"grown_bytes"},
+};
 constexpr std::array kShutdownColumns = {Column{"version"}, Column{"broker_epoch"}};
 constexpr std::array kRetiredColumns = {Column{"journal_id"}};
 constexpr std::array kQuorumColumns = {Column{"leader_epoch"}, Column{"leader_id"},
@@ -159,24 +161,26 @@ void print_properties(std::string_view text, std::string_view separator, Report&
 
 void print_catalogue(std::string_view text, Report& report) {
     report.begin(kCatalogueColumns);
-    LineWalk lines(text);
-    if (!lines.next() || lines.line() != "1") report.damage(0, "the first line is no version 1");
-    while (lines.next()) {
-        if (lines.line().starts_with("crc ")) break;
-        const auto words = words_of<7>(lines.line());
-        const auto recovery_point = words ? number((*words)[3]) : std::nullopt;
-        const auto log_start = words ? number((*words)[4]) : std::nullopt;
-        const auto high_watermark = words ? number((*words)[5]) : std::nullopt;
-        const auto cleaned = words ? number((*words)[6]) : std::nullopt;
-        const auto partition = words ? number((*words)[1]) : std::nullopt;
-        if (!partition || !recovery_point || !log_start || !high_watermark || !cleaned) {
-            report.damage(lines.position(), "a line cannot be read");
-            continue;
-        }
-        report.row({std::string((*words)[0]), *partition, std::string((*words)[2]), *recovery_point,
-                    *log_start, *high_watermark, *cleaned});
+    const auto catalogue = storage::parse_catalogue(Buffer::copy_of(text));
+    if (!catalogue) return report.damage(0, catalogue.error().detail);
+    if (catalogue->damage) report.damage(0, *catalogue->damage);
+    for (const storage::CatalogueEntry& entry : catalogue->entries) {
+        const bool pictured = entry.whole;
+        uint64_t grown = 0;
+        for (const storage::GrownSegment& one : entry.grown) grown = one.bytes;
+        const storage::SegmentEntry last =
+            pictured ? entry.segments.back() : storage::SegmentEntry{};
+        const auto if_pictured = [pictured](uint64_t value) {
+            return pictured ? number_cell(value) : nothing();
+        };
+        report.row({entry.name.topic, int64_t{entry.name.partition.value()},
+                    to_string(entry.topic_id), entry.log_start.value(),
+                    entry.recovery_point.value(), entry.high_watermark.value(),
+                    entry.cleaned.value(), if_pictured(static_cast<uint64_t>(entry.end.value())),
+                    if_pictured(entry.segments.size()),
+                    if_pictured(static_cast<uint64_t>(last.base.value())), if_pictured(last.bytes),
+                    entry.grown.empty() ? nothing() : number_cell(grown)});
     }
-    judge(storage::parse_catalogue(text), report);
 }
 
 void print_clean_shutdown(std::string_view text, Report& report) {
@@ -207,7 +211,7 @@ void print_retired(std::string_view text, Report& report) {
 
 /// For a file under another name: what its first lines look like.
 std::optional<TextKind> guess_kind(std::string_view text) {
-    if (text.starts_with("1\n")) return TextKind::catalogue;
+    if (text.starts_with("OTTLACAT")) return TextKind::catalogue;
     if (text.starts_with('{')) return TextKind::clean_shutdown;
     if (text.starts_with("version: ")) return TextKind::partition_metadata;
     if (text.find("cluster.id=") != std::string_view::npos) return TextKind::meta_properties;
