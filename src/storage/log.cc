@@ -435,6 +435,11 @@ Task<Status> Log::truncate_to(Offset offset) {
     co_return done;
 }
 
+Error LogParts::passed_by_start(Offset offset) const {
+    return {ErrorCode::offset_out_of_range,
+            fmt::format("{}: the log start passed {} meanwhile", identity.path, offset.value())};
+}
+
 Task<Status> LogParts::truncate(Offset offset) {
     CO_TRY_STATUS(usable());
     if (offset >= log_end) co_return Status();
@@ -443,7 +448,11 @@ Task<Status> LogParts::truncate(Offset offset) {
                        fmt::format("{}: truncation to {} below the log start {}", identity.path,
                                    offset.value(), log_start.value()));
     }
-    CO_TRY(Place place, co_await locate(offset));
+    auto located = co_await locate(offset);
+    // Retention may have taken what was about to be read.
+    if (!located && offset < log_start) co_return std::unexpected(passed_by_start(offset));
+    if (!located) co_return std::unexpected(located.error());
+    Place place = *located;
     if (place.base > offset) {
         // The cleaner left nothing up to there: the log ends where it was told to, in the segment
         // that holds that offset.
@@ -453,11 +462,7 @@ Task<Status> LogParts::truncate(Offset offset) {
     }
     CO_TRY_STATUS(co_await ensure_indexes(place.segment));
     CO_TRY_STATUS(usable());
-    if (!holds(*place.segment)) {
-        co_return fail(
-            ErrorCode::offset_out_of_range,
-            fmt::format("{}: the log start passed {} meanwhile", identity.path, offset.value()));
-    }
+    if (!holds(*place.segment)) co_return std::unexpected(passed_by_start(offset));
     producers_outdated = true;
     cut(place);
     const bool late_flush = home.settings().faults.late_flush_undoes_truncation;

@@ -200,6 +200,7 @@ struct LogParts {
     /// The batch is in its file, or will never be.
     void settle(const TailBatch& batch);
     void cut(const Place& place);
+    [[nodiscard]] Error passed_by_start(Offset offset) const;
     Task<Status> truncate(Offset offset);
     /// `fresh` takes the place of `old`, whose files it has replaced; the caller holds shape and
     /// lane.

@@ -332,8 +332,10 @@ Task<> LogDriver::truncate() {
         tested_.model.withdraw();
         co_return;
     }
-    follow_retention();  // As if it had come before the cut.
+    // Retention may have moved the start before the cut and behind it, a segment at a time.
+    tested_.model.start_may_reach(log_->log_start());
     change(cut);
+    follow_retention();
     if (log_->log_end() != tested_.model.now().end) {
         failed(fmt::format("truncated to {}, the end is {} and should be {}", to.value(),
                            log_->log_end().value(), tested_.model.now().end.value()));
