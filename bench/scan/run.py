@@ -3,7 +3,8 @@
 
 A sender and a consumer at the tail, at a fixed rate, measure end to end: alone, beside a consumer that reads a large topic
 from its beginning while nothing of it is in the page cache (`cold`), the same with all of it there (`warm`), and alone
-once more, which shows how much two equal steps differ. Each contestant's broker stays up over all rounds, its
+once more, which shows how much two equal steps differ. With --control also `elsewhere`: beside the warm scan of a second
+broker of the same kind, which takes as much of the machine and nothing of the first broker. Each contestant's broker stays up over all rounds, its
 topic is filled once; every round takes all steps of every contestant in turn, in changing order. In between the topic is
 read with nothing beside it: MB/s and what the broker spends on a GB.
 """
@@ -50,6 +51,7 @@ def arguments():
     parser.add_argument("--build", action="append", metavar="NAME=PROGRAM[,KEY=VALUE...]",
                         help="compare these builds or settings of Ottla, instead of the one in --programs")
     parser.add_argument("--only", action="append", choices=["cold", "warm"])
+    parser.add_argument("--control", action="store_true", help="also beside a scan of another broker")
     parser.add_argument("--touch-gib", type=float, default=2, help="memory touched and freed before each contestant's turn")
     parser.add_argument("--output", choices=["table", "json"], default="table")
     parser.add_argument("--directory", default=str(machine.ROOT / "build"), help="where the brokers' data goes")
@@ -61,41 +63,48 @@ def say(text):
     print(text, file=sys.stderr, flush=True)
 
 
+def files_of(broker):
+    """The segments of the large topic."""
+    return list(pathlib.Path(broker.directory).rglob(f"{TOPIC}-*/*.log"))
+
+
 class Contestant:
     """A broker with the large topic, and the steps that are taken with it."""
 
-    def __init__(self, options, parent, name, make):
+    def __init__(self, options, parent, name, programs, make):
         self.options, self.name, self.group = options, name, None
         self.broker = make(parent)
-        self.bench = measures.Bench(self.broker.programs, parent, quick=False, touch_gib=options.touch_gib)
+        self.other = make(parent) if options.control else None
+        self.bench = measures.Bench(programs, parent, quick=False, touch_gib=options.touch_gib)
         if options.memory:
             self.group = Group(options.memory * MIB, name)
             command = self.broker.command
             self.broker.command = lambda: self.group.inside(command())
 
     def prepare(self):
-        self.broker.prepare()
-        self.broker.start()
-        self.bench.load(self.broker, "first", "first", "--partitions", 1)
-        while (have := sum(path.stat().st_size for path in self.files())) < self.options.gib * GIB:
-            if shutil.disk_usage(self.broker.directory).free < SPARE:
-                raise measures.Failed(f"too little space is free in {self.broker.directory}")
-            found = self.bench.load(self.broker, "produce", TOPIC, "--seconds", FILL_SECONDS, "--partitions",
-                                    self.options.partitions, "--config", f"segment.bytes={256 * MIB}")
-            say(f"{self.name}: {have / GIB:.1f} GiB on disk, {found['mb_per_s']:.0f} MB/s")
+        for broker in (self.broker, self.other):
+            if broker:
+                broker.prepare()
+                broker.start()
+                self.bench.load(broker, "first", "first", "--partitions", 1)
+                self.fill(broker)
         self.paced(3)
 
-    def files(self):
-        """The segments of the topic, however many of them are preallocated."""
-        return [path for path in pathlib.Path(self.broker.directory).rglob(f"{TOPIC}-*/*.log")]
+    def fill(self, broker):
+        while (have := sum(path.stat().st_size for path in files_of(broker))) < self.options.gib * GIB:
+            if shutil.disk_usage(broker.directory).free < SPARE:
+                raise measures.Failed(f"too little space is free in {broker.directory}")
+            found = self.bench.load(broker, "produce", TOPIC, "--seconds", FILL_SECONDS, "--partitions",
+                                    self.options.partitions, "--config", f"segment.bytes={256 * MIB}")
+            say(f"{self.name}: {have / GIB:.1f} GiB on disk, {found['mb_per_s']:.0f} MB/s")
 
     def evict(self):
-        for path in self.files():
+        for path in files_of(self.broker):
             with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
                 os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
-    def bring_in(self):
-        for path in self.files():
+    def bring_in(self, broker=None):
+        for path in files_of(broker or self.broker):
             with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
                 while file.read(4 * MIB):
                     pass
@@ -105,13 +114,13 @@ class Contestant:
                                 "--warmup", 1, "--seconds", seconds)
         return {name: found[f"{name}_us"] / 1000 for name in QUANTILES}
 
-    def scan(self):
+    def scan(self, broker=None):
         """All of it once, and the load's figures."""
-        return self.bench.load(self.broker, "fetch", TOPIC, "--once", "--seconds", 120, "--partitions", self.options.partitions,
+        return self.bench.load(broker or self.broker, "fetch", TOPIC, "--once", "--seconds", 120, "--partitions", self.options.partitions,
                                "--connections", self.options.scanners, "--in-flight", self.options.partitions,
                                "--fetch-bytes", self.options.fetch_bytes)
 
-    def paced_beside_scan(self, cold):
+    def paced_beside_scan(self, cold=False, broker=None):
         """Scans follow each other until the paced step is done; MB/s counts whole scans."""
         ends, passes = threading.Event(), []
 
@@ -119,7 +128,7 @@ class Contestant:
             while not ends.is_set():
                 if cold:
                     self.evict()
-                passes.append(self.scan())
+                passes.append(self.scan(broker))
 
         scanning = threading.Thread(target=scans)
         scanning.start()
@@ -144,12 +153,17 @@ class Contestant:
             found[f"{kind} scan"] = {"MB/s": one["mb_per_s"], "CPU-s/GB": one["cpu_s_per_gb"]}
             prepare()
             found[kind] = self.paced_beside_scan(kind == "cold")
+        if self.other:
+            self.bring_in(self.other)
+            found["elsewhere"] = self.paced_beside_scan(broker=self.other)
         found["alone again"] = self.paced(self.options.seconds)
         return found
 
     def remove(self):
         self.bench.close()
-        self.broker.remove()
+        for broker in (self.broker, self.other):
+            if broker:
+                broker.remove()
         if self.group:
             self.group.remove()
 
@@ -161,15 +175,15 @@ def contestants(options, parent):
             name, _, rest = build.partition("=")
             program, *settings = rest.split(",")
             programs = {"ottla": os.path.abspath(program), "load": load, "jars": ""}
-            yield Contestant(options, parent, name, lambda p, o=programs, s=settings: brokers.Ottla(p, o, s))
+            yield Contestant(options, parent, name, programs, lambda p, o=programs, s=settings: brokers.Ottla(p, o, s))
         return
     programs = {"ottla": os.path.join(options.programs, "ottla"), "load": load, "jars": ""}
     if options.system != "ottla":
         subprocess.run([brokers.KAFKA, "install"], check=True, stdin=subprocess.DEVNULL, stdout=sys.stderr)
         programs["jars"] = machine.output_of(brokers.KAFKA, "jars")
-        yield Contestant(options, parent, "kafka", lambda p: brokers.Kafka(p, programs))
+        yield Contestant(options, parent, "kafka", programs, lambda p: brokers.Kafka(p, programs))
     if options.system != "kafka":
-        yield Contestant(options, parent, "ottla", lambda p: brokers.Ottla(p, programs))
+        yield Contestant(options, parent, "ottla", programs, lambda p: brokers.Ottla(p, programs))
 
 
 def spread(values):
