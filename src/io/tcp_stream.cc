@@ -16,8 +16,8 @@ namespace ottla::io {
 namespace {
 
 constexpr size_t kPiecesPerCall = 1024;  // IOV_MAX on Linux.
-/// Sending copies, on loopback it even receives: so much, and then others have their turn.
-constexpr size_t kBytesPerTurn = 256UZ * 1024;
+/// Sending copies, on loopback it even receives: so much, in one write or many, and others have their turn.
+constexpr size_t kBytesPerTurn = 1024UZ * 1024;
 
 Error closed_error() { return {ErrorCode::cancelled, "the stream is closed"}; }
 
@@ -169,8 +169,8 @@ void TcpConnection::start(WriteOp& op) {
 TcpConnection::Progress TcpConnection::send() {
     const std::vector<Buffer>& pieces = writing_->bytes.pieces();
     std::array<iovec, kPiecesPerCall> vectors;
-    size_t left = kBytesPerTurn;
     while (piece_ < pieces.size()) {
+        const size_t left = kBytesPerTurn - sent_in_turn_;
         if (left == 0) return Progress::blocked;
         size_t count = 0;
         size_t bytes = 0;
@@ -185,7 +185,7 @@ TcpConnection::Progress TcpConnection::send() {
         message.msg_iovlen = count;
         const ssize_t sent = ::sendmsg(descriptor_, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
         if (sent >= 0) {
-            left -= static_cast<size_t>(sent);
+            sent_in_turn_ += static_cast<size_t>(sent);
             advance(static_cast<size_t>(sent));
         } else if (errno == EAGAIN) {
             return Progress::blocked;
@@ -211,6 +211,7 @@ void TcpConnection::wait_writable() {
 
 void TcpConnection::on_writable() {
     write_armed_ = false;
+    sent_in_turn_ = 0;
     if (closed_ || writing_ == nullptr) return;
     if (send() == Progress::blocked) {
         wait_writable();

@@ -3,7 +3,8 @@
 // are our own calls, so that memory is chosen only when bytes are there.
 //
 // Reading: after a receive that filled all it was given there is probably more, so the next one tries
-// at once; else it waits first. Writing tries at once and is usually done inside `start`. A wait that
+// at once; else it waits first. Writing tries at once and is usually done inside `start`; after
+// a mebibyte it waits for the reactor even if there is room, so that others have their turn. A wait that
 // nobody needs any more (its read was cancelled) stays armed for the next read.
 // A cancelled write that had sent a part leaves the peer a torn frame: later writes fail.
 // TLS will be another Stream over this one, put around it in `TcpListener` and `TcpTransport::connect`.
@@ -69,6 +70,7 @@ private:
     WriteOp* writing_ = nullptr;
     size_t piece_ = 0;  ///< First piece of `writing_` that is not wholly sent, and what of it is.
     size_t piece_sent_ = 0;
+    size_t sent_in_turn_ = 0;  ///< Since the reactor last said that there is room.
     bool more_expected_ = false;
     bool read_armed_ = false;
     bool write_armed_ = false;

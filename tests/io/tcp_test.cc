@@ -128,7 +128,7 @@ Task<> write_to_the_end(Stream& stream, Chain chain, bool& ended) {
 
 Task<int> shares_its_turns(Ports ports) {
     Pair pair = co_await connected(ports);
-    const size_t size = 2UZ * 1024 * 1024;
+    const size_t size = 8UZ * 1024 * 1024;
     Chain chain;
     for (const size_t piece : {100UZ, size, 77UZ}) chain.append(pattern(piece, 5));
     const Buffer sent = chain.flatten();
@@ -139,7 +139,7 @@ Task<int> shares_its_turns(Ports ports) {
     const auto got = co_await read_exactly(*pair.server, sent.size());
     EXPECT_EQ(got.value(), sent);
     while (!ended) co_await ports.runtime.yield();
-    EXPECT_GE(turns, size / (256UZ * 1024));
+    EXPECT_GE(turns, size / (1024UZ * 1024));
     co_return 0;
 }
 
