@@ -51,9 +51,9 @@ struct StorageSettings {
     size_t chunk_bytes = 1024UZ * 1024;
     /// The first journal file is small, so that a first start is instant; multiples of 4 KiB.
     uint64_t journal_first_file_bytes = 4ULL * 1024 * 1024;
-    uint64_t journal_file_bytes = 64ULL * 1024 * 1024;
+    uint64_t journal_file_bytes = 32ULL * 1024 * 1024;
     /// Replay is bounded by it: at 75 % checkpoints hurry, at 100 % appends are pushed back.
-    uint64_t journal_limit_bytes = 256ULL * 1024 * 1024;
+    uint64_t journal_limit_bytes = 128ULL * 1024 * 1024;
     Duration checkpoint_interval = std::chrono::seconds(5);
     /// A flush waits this long for more bytes of a log, unless room runs short: one write of a
     /// second's bytes costs as much as one of 20 ms. Readers and replay do not mind (memory, checkpoints).
