@@ -100,7 +100,8 @@ constexpr Setting kRows[] = {
     {"ottla.durability", string, "power", "power|relaxed", kStatic,
      "power: acknowledged means synced. relaxed: acknowledged means written."},
     {"ottla.memory.bytes", int64, "0", "0..", kStatic,
-     "Memory for buffers: hot tail, requests and answers take a quarter each; 0 takes half of what the "
+     "Memory for buffers: hot tail, requests and answers take a quarter each, indexes of closed segments "
+     "1/32; 0 takes half of what the "
      "machine or its control group allows, but no more than is of use."},
     {"ottla.open.files", int32, "0", "0..", kStatic,
      "Files and connections that the process may have open; 0 is its hard limit (ulimit -Hn). Half "

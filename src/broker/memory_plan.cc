@@ -15,6 +15,9 @@ constexpr uint64_t kLeastTail = 2 * kMebibyte;  // Two chunks: one is filled whi
 constexpr uint64_t kLeastRequests = kMebibyte;
 constexpr uint64_t kLeastClients = 4 * kMebibyte;
 constexpr uint64_t kLeastMap = kMebibyte / 2;
+/// Of a gibibyte of records they are some 6 MiB.
+constexpr uint64_t kMostIndexes = 64 * kMebibyte;
+constexpr uint64_t kLeastIndexes = kMebibyte;
 constexpr uint64_t kJournalFile = 32 * kMebibyte;
 constexpr uint64_t kSmallJournalFile = 16 * kMebibyte;
 constexpr uint64_t kSmallBudget = 64 * kMebibyte;
@@ -36,6 +39,7 @@ MemoryPlan plan_memory(int64_t asked, uint64_t allowed, uint32_t shards) {
     plan.client_bytes = part(kLeastClients, kMostClients);
     // An eighth of the budget, but not more than another wants anyway.
     plan.cleaner_map_bytes = std::clamp(share / 2, kLeastMap, kMostMap);
+    plan.index_cache_bytes = std::clamp(share / 8, kLeastIndexes, kMostIndexes);
     plan.journal_file_bytes = unknown || budget >= kSmallBudget ? kJournalFile : kSmallJournalFile;
     plan.direct_flush = !unknown && budget < kRoomForPageCache;
     return plan;

@@ -4,7 +4,8 @@
 //   hot tail   journal chunks, until flushed and as long as there is room   a quarter
 //   requests   frames being served                                          a quarter
 //   clients    frames that arrive, answers that nobody reads yet            a quarter
-//   the rest   staging of the I/O threads, receive blocks, indexes, the cleaner's map while it cleans
+//   indexes    of closed segments, until others need the room               1/32
+//   the rest   staging of the I/O threads, receive blocks, the cleaner's map while it cleans
 //
 // The budget is `ottla.memory.bytes`, taken at its word, or half of what the machine and the control
 // group allow: the other half is the program, what it knows of partitions, and the kernel's share
@@ -23,6 +24,7 @@ struct MemoryPlan {
     int64_t request_bytes = 0;
     size_t client_bytes = 0;
     size_t cleaner_map_bytes = 0;
+    size_t index_cache_bytes = 0;
     /// Past the page cache, which has no room to be of use to readers.
     bool direct_flush = false;
     /// Journal files: their blocks in the page cache are the kernel's while they are made.

@@ -39,6 +39,8 @@ Shard::Shard(Ports ports, const NodeFacts& facts, Logger& log, storage::StorageS
                                         "Damaged index files found and built anew.")),
       damaged_states_(metrics_.counter("ottla_storage_damaged_states_total",
                                        "Damaged snapshots and checkpoints found.")),
+      index_bytes_(metrics_.gauge("ottla_storage_index_bytes",
+                                  "Memory that the indexes of closed segments take.")),
       producer_id_turn_(ports.runtime, 1),
       background_(ports.runtime),
       store_(ports, storage, this) {}

@@ -119,6 +119,7 @@ public:
     void directory_full(const std::string& log_dir, const Error& why) override;
     void directory_has_room(const std::string& log_dir) override;
     void damage_found(const storage::Damage& damage) override;
+    void indexes_take(size_t bytes) override { index_bytes_.set(static_cast<int64_t>(bytes)); }
 
 private:
     Task<> auto_create_now(std::string topic);
@@ -147,6 +148,7 @@ private:
     Counter& damaged_batches_;
     Counter& damaged_indexes_;
     Counter& damaged_states_;
+    Gauge& index_bytes_;
     ProducerIdBlock producer_ids_;  // shard 0
     Budget producer_id_turn_;       // one at a time asks for the next block
     Gate background_;

@@ -106,6 +106,7 @@ storage::StorageSettings storage_of(const broker::NodeFacts& facts) {
     const int64_t reserve = facts.settings.number("ottla.disk.reserve.bytes");
     if (reserve >= 0) storage.disk_reserve_bytes = static_cast<uint64_t>(reserve);
     storage.open_files = broker::share_descriptors(facts.settings, facts.shard_count).segments;
+    storage.index_cache_bytes = facts.memory.index_cache_bytes;
     storage.chunk_budget_bytes = facts.memory.hot_tail_bytes;
     storage.journal_file_bytes = facts.memory.journal_file_bytes;
     storage.direct_flush = facts.memory.direct_flush;

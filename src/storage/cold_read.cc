@@ -105,10 +105,13 @@ Task<Status> ColdRead::find_place() {
     generation_ = log_.generation;
     index_ = log_.segment_index(wanted_.from);
     segment_ = log_.segments[index_];
-    CO_TRY_STATUS(co_await log_.ensure_indexes(segment_));
+    auto indexes = co_await log_.ensure_indexes(segment_);
+    if (generation_ != log_.generation) co_return Status();
+    if (!indexes) co_return std::unexpected(indexes.error());
+    pin_ = *std::move(indexes);
     CO_TRY_STATUS(co_await log_.ensure_sums(segment_));
     if (generation_ != log_.generation) co_return Status();
-    const OffsetIndex::Entry found = segment_->offset_index().lookup(wanted_.from);
+    const OffsetIndex::Entry found = pin_.offsets().lookup(wanted_.from);
     position_ = found.position;
     floor_ = segment_->base();
     start_.reset();
@@ -128,12 +131,15 @@ void ColdRead::step_back_to_chunk() {
 
 Task<Status> ColdRead::next_segment() {
     segment_ = log_.segments[++index_];
+    pin_ = IndexPin(segment_);
     position_ = 0;
     floor_ = segment_->base();
     start_.reset();
     entry_.reset();
     doubted_ = false;
-    co_return co_await log_.ensure_sums(segment_);
+    CO_TRY_STATUS(co_await log_.ensure_sums(segment_));
+    log_.keep_indexes(*segment_);
+    co_return Status();
 }
 
 PieceRules ColdRead::rules(uint64_t room) const {
@@ -201,7 +207,7 @@ Task<Result<std::optional<LogSlice>>> ColdRead::take(Buffer bytes, uint64_t room
 }
 
 Task<Status> ColdRead::doubt_index() {
-    const OffsetIndex& index = segment_->offset_index();
+    const OffsetIndex& index = pin_.offsets();
     const OffsetIndex::Entry before = entry_->offset > segment_->base()
                                           ? index.lookup(entry_->offset - 1)
                                           : OffsetIndex::Entry{segment_->base(), 0};

@@ -49,6 +49,8 @@ private:
     uint64_t generation_ = 0;
     size_t index_ = 0;
     std::shared_ptr<Segment> segment_;
+    /// Its indexes, if an index led here, and its sums.
+    IndexPin pin_;
     uint64_t position_ = 0;
     Offset floor_{0};
     size_t piece_bytes_ = 0;

@@ -460,7 +460,7 @@ Task<Status> LogParts::truncate(Offset offset) {
         const std::shared_ptr<Segment>& floor = segments[segment_index(offset)];
         if (place.segment != floor) place = {floor, floor->size(), offset};
     }
-    CO_TRY_STATUS(co_await ensure_indexes(place.segment));
+    CO_TRY([[maybe_unused]] const IndexPin indexes, co_await ensure_indexes(place.segment));
     CO_TRY_STATUS(usable());
     if (!holds(*place.segment)) co_return std::unexpected(passed_by_start(offset));
     producers_outdated = true;
@@ -527,8 +527,12 @@ Task<Result<std::vector<AbortedTransaction>>> Log::aborted_transactions(Offset f
     const std::vector<std::shared_ptr<Segment>> held(
         log.segments.begin() + static_cast<ptrdiff_t>(log.segment_index(from)), log.segments.end());
     for (const std::shared_ptr<Segment>& segment : held) {
-        CO_TRY_STATUS(co_await log.ensure_indexes(segment));
-        if (!segment->transaction_index().collect(from, to, found)) break;
+        const auto indexes = co_await log.ensure_indexes(segment);
+        // Cut off meanwhile, and what ended there with it. What retention took is an error: who asks
+        // has its records already.
+        if (!indexes && !log.holds(*segment) && segment->base() >= log.log_end) break;
+        if (!indexes) co_return std::unexpected(indexes.error());
+        if (!indexes->transactions().collect(from, to, found)) break;
     }
     std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) {
         return std::tie(a.first, a.last) < std::tie(b.first, b.last);

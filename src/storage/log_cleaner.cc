@@ -26,8 +26,8 @@ CleanerFacts facts_of(const LogParts& log, std::vector<CleanerSegment>& segments
         CleanerSegment fact;
         fact.base = segment->base();
         fact.bytes = segment->size();
-        fact.offset_index_bytes = segment->offset_index().size() * OffsetIndex::kEntryBytes;
-        fact.time_index_bytes = segment->time_index().size() * TimeIndex::kEntryBytes;
+        fact.offset_index_bytes = segment->offset_index_bytes();
+        fact.time_index_bytes = segment->time_index_bytes();
         fact.largest_timestamp = segment->max_timestamp();
         fact.first_timestamp = segment->first_timestamp();
         segments.push_back(fact);
@@ -129,8 +129,9 @@ Task<bool> LogCleaner::clean_dirtiest() {
     const Status done = co_await clean(*dirtiest, best);
     if (done) co_return true;
     resting_.insert(dirtiest->identity.instance);
-    const bool may_get_better =
-        done.error().code == ErrorCode::cancelled || done.error().code == ErrorCode::no_space;
+    const ErrorCode why = done.error().code;
+    const bool may_get_better = why == ErrorCode::cancelled || why == ErrorCode::no_space ||
+                                why == ErrorCode::offset_out_of_range;  // Retention was quicker.
     if (!may_get_better) dirtiest->uncleanable = done.error();
     co_return true;
 }
@@ -343,6 +344,12 @@ Task<Status> LogCleaner::swap_in(Cleaning& cleaning,
                                  SegmentGroup group,
                                  std::shared_ptr<Segment> fresh) {
     LogParts& log = cleaning.log;
+    // Their readers need them still when other files have the names.
+    std::vector<IndexPin> pins;
+    for (size_t i = group.first; i < group.last; ++i) {
+        CO_TRY(IndexPin pin, co_await log.ensure_indexes(cleaning.held[i]));
+        pins.push_back(std::move(pin));
+    }
     CO_TRY_STATUS(co_await log.shape.take(1));
     Status done = co_await log.lane.take(1);
     if (done) {
@@ -379,6 +386,7 @@ Task<Status> LogCleaner::put_in_place(Cleaning& cleaning,
         co_return replaced;
     }
     log.swapping = false;
+    log.keep_indexes(*fresh);
     ++swaps_;
     home_.journal().effect_done(entry);
     co_return Status();

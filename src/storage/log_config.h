@@ -70,6 +70,8 @@ struct StorageSettings {
     size_t sync_all_above = 64;
     /// Segment files that stay open, of one log directory (open_files.h).
     size_t open_files = 512;
+    /// Indexes of closed segments that stay in memory (index_cache.h).
+    size_t index_cache_bytes = 8UZ * 1024 * 1024;
     /// log.retention.check.interval.ms.
     Duration retention_check_interval = std::chrono::minutes(5);
     /// log.cleaner.enable, .backoff.ms, .dedupe.buffer.size (a shard's, used only while a log is

@@ -220,21 +220,38 @@ Task<Result<bool>> LogParts::stands(std::shared_ptr<Segment> segment, OffsetInde
     co_return check_piece(bytes.span(), rules).led_right;
 }
 
-Task<Status> LogParts::ensure_indexes(std::shared_ptr<Segment> segment) {
+Task<Result<IndexPin>> LogParts::ensure_indexes(std::shared_ptr<Segment> segment) {
+    IndexPin pin(segment);
     const Offset base = segment->base();
-    while (!segment->has_indexes() && rebuilding.contains(base)) {
-        CO_TRY_STATUS(co_await home.runtime().sleep_for(kPatience));
+    while (!segment->has_indexes()) {
+        if (deleted) co_return std::unexpected(usable().error());
+        if (!holds(*segment)) {
+            co_return fail(ErrorCode::offset_out_of_range,
+                           fmt::format("{} is gone meanwhile", segment->log_path()));
+        }
+        if (rebuilding.contains(base)) {
+            CO_TRY_STATUS(co_await home.runtime().sleep_for(kPatience));
+            continue;
+        }
+        const Status loaded = co_await segment->load_indexes();
+        // Its files may have been going already.
+        if (loaded || segment->has_indexes() || !holds(*segment)) continue;
+        if (!is_rebuildable(loaded.error())) co_return std::unexpected(loaded.error());
+        if (!rebuilding.insert(base).second) continue;
+        home.report({Damage::Kind::index, segment->log_path(), 0,
+                     fmt::format("an index of {} cannot be used ({}): they are built anew",
+                                 segment->log_path(), loaded.error().detail)});
+        const Status rebuilt = co_await rebuild_indexes(segment);
+        rebuilding.erase(base);
+        CO_TRY_STATUS(rebuilt);
     }
-    if (segment->has_indexes()) co_return Status();
-    const Status loaded = co_await segment->load_indexes();
-    if (loaded || !is_rebuildable(loaded.error())) co_return loaded;
-    if (!rebuilding.insert(base).second) co_return co_await ensure_indexes(segment);
-    home.report({Damage::Kind::index, segment->log_path(), 0,
-                 fmt::format("an index of {} cannot be used ({}): they are built anew",
-                             segment->log_path(), loaded.error().detail)});
-    const Status rebuilt = co_await rebuild_indexes(segment);
-    rebuilding.erase(base);
-    co_return rebuilt;
+    keep_indexes(*segment);
+    co_return pin;
+}
+
+void LogParts::keep_indexes(Segment& segment) const {
+    // The last one grows. One that a log does not hold any more has no files to load them from.
+    if (holds(segment) && &segment != segments.back().get()) home.index_cache().keep(segment);
 }
 
 void LogParts::distrust_index(std::shared_ptr<Segment> segment, std::string why) {

@@ -242,7 +242,10 @@ Task<Status> LogParts::sync_files(bool names_too) {
     // A segment that a truncation takes out of the list meanwhile has nothing left to sync.
     const bool active_only = home.settings().faults.sync_active_segment_only;
     for (size_t i = active_only ? segments.size() - 1 : 0; i < segments.size(); ++i) {
-        if (segments[i]->is_dirty()) CO_TRY_STATUS(co_await segments[i]->sync());
+        const std::shared_ptr<Segment> segment = segments[i];
+        if (!segment->is_dirty()) continue;
+        CO_TRY_STATUS(co_await segment->sync());
+        keep_indexes(*segment);
     }
     const bool changed =
         names_changed || !names.empty() ||

@@ -137,6 +137,7 @@ public:
                 const Status loaded = co_await log_.segments[i]->load();
                 if (!loaded && !is_rebuildable(loaded.error())) co_return loaded;
                 if (!loaded) CO_TRY_STATUS(co_await rebuild(i, loaded.error().detail, false));
+                log_.keep_indexes(*log_.segments[i]);
             } else {
                 CO_TRY_STATUS(co_await recover(i));
             }
@@ -345,8 +346,11 @@ Task<Result<Offset>> LogParts::window_start(Offset from) {
     uint64_t found = 0;
     for (size_t i = held.size(); i-- > 0 && found < kWindowBytes;) {
         const Segment& segment = *held[i];
-        CO_TRY_STATUS(co_await ensure_indexes(held[i]));
-        const OffsetIndex& offsets = segment.offset_index();
+        const auto indexes = co_await ensure_indexes(held[i]);
+        // What retention took, and all before it, is not looked at again.
+        if (!indexes && !holds(segment)) break;
+        if (!indexes) co_return std::unexpected(indexes.error());
+        const OffsetIndex& offsets = indexes->offsets();
         const bool whole = i + 1 < held.size();
         const uint64_t end = whole ? segment.size() : offsets.lookup(from).position;
         size_t entry = offsets.size();
@@ -432,6 +436,7 @@ Task<Status> LogParts::finish_recovered(std::vector<std::shared_ptr<Segment>> cl
     for (const auto& segment : closed) {
         CO_TRY_STATUS(co_await segment->write_indexes());
         CO_TRY_STATUS(co_await segment->sync());
+        keep_indexes(*segment);
     }
     co_return Status();
 }

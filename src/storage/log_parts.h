@@ -222,8 +222,11 @@ struct LogParts {
     Task<Result<LogSlice>> read_any(Offset from, size_t max_bytes);
 
     // log_damage.cc
-    /// What `segment` has once its indexes are there; those that cannot be used are built anew.
-    Task<Status> ensure_indexes(std::shared_ptr<Segment> segment);
+    /// The indexes of `segment` are in memory and stay there while the pin is held; those that cannot
+    /// be used are built anew. offset_out_of_range: the log does not have it any more, nor its files.
+    Task<Result<IndexPin>> ensure_indexes(std::shared_ptr<Segment> segment);
+    /// Those of a closed segment may be dropped from now on.
+    void keep_indexes(Segment& segment) const;
     Task<Status> rebuild_indexes(std::shared_ptr<Segment> segment);
     Task<> rebuild_in_background(std::shared_ptr<Segment> segment);
     /// Its offset index led somewhere else than it said.
@@ -239,7 +242,7 @@ struct LogParts {
     [[nodiscard]] std::string sums_path(const Segment& segment) const;
     /// The sums of a closed segment, if there are any that count.
     Task<Result<std::optional<SegmentSums>>> load_sums(std::shared_ptr<Segment> segment);
-    /// Those that a reader of `segment` needs are there afterwards.
+    /// Those that a reader of `segment`, who holds a pin of it, needs are there afterwards.
     Task<Status> ensure_sums(std::shared_ptr<Segment> segment);
     Task<Status> save_sums(std::shared_ptr<Segment> segment, SegmentSums sums);
     Task<Status> forget_sums(const Segment& segment);

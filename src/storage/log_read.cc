@@ -147,8 +147,8 @@ Task<Result<LogParts::Place>> LogParts::locate(Offset offset) {
         if (!flushed || readable_end(*segment) == 0) continue;
         uint64_t from = 0;
         if (segment == held.front()) {
-            CO_TRY_STATUS(co_await ensure_indexes(segment));
-            from = segment->offset_index().lookup(offset).position;
+            CO_TRY(const IndexPin indexes, co_await ensure_indexes(segment));
+            from = indexes.offsets().lookup(offset).position;
         }
         const uint64_t sound = readable_end(*segment);
         FindBatch finder(offset);
@@ -174,9 +174,15 @@ Task<Result<std::optional<TimestampedOffset>>> Log::offset_for_timestamp(WallTim
                                       [at](const auto& one) { return one->max_timestamp() >= at; });
     if (segment != log.segments.end()) {
         const std::shared_ptr<Segment> held = *segment;
-        CO_TRY_STATUS(co_await log.ensure_indexes(held));
-        const Offset not_before = held->time_index().lookup(at).offset;
-        from = std::max(from, held->offset_index().lookup(not_before).offset);
+        const auto indexes = co_await log.ensure_indexes(held);
+        if (indexes) {
+            const Offset not_before = indexes->times().lookup(at).offset;
+            from = std::max(from, indexes->offsets().lookup(not_before).offset);
+        } else if (log.holds(*held)) {
+            co_return std::unexpected(indexes.error());
+        }
+        // Else retention took it: from where the log begins now.
+        from = std::max(from, log.log_start);
     }
     while (from < log.log_end) {
         CO_TRY(const LogSlice slice, co_await log.read_any(from, kScanBytes));

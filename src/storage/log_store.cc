@@ -16,6 +16,7 @@ struct StoreParts {
     Ports ports;
     StorageSettings settings;
     StoreObserver* observer = nullptr;
+    IndexCache index_cache{settings.index_cache_bytes, observer};
     std::map<std::string, std::unique_ptr<ShardDirectory>> directories;
     std::map<TopicPartition, std::unique_ptr<Log>> logs;
     /// What the logs ended at, after close.
@@ -67,7 +68,8 @@ Task<Status> LogStore::open(std::vector<ServedDirectory> directories) {
     const uint64_t sharing = uint64_t{parts_->settings.shards} * directories.size();
     for (const ServedDirectory& served : directories) {
         auto directory = std::make_unique<ShardDirectory>(parts_->ports, served, parts_->settings,
-                                                          sharing, parts_->observer);
+                                                          sharing, parts_->observer,
+                                                          parts_->index_cache);
         ShardDirectory& opened = *directory;
         parts_->directories.emplace(served.path, std::move(directory));
         CO_TRY_STATUS(co_await opened.open());

@@ -91,6 +91,8 @@ public:
     virtual void directory_full(const std::string& /*log_dir*/, const Error& /*why*/) {}
     virtual void directory_has_room(const std::string& /*log_dir*/) {}
     virtual void damage_found(const Damage& /*damage*/) {}
+    /// Memory that the indexes of closed segments take (index_cache.h).
+    virtual void indexes_take(size_t /*bytes*/) {}
 
 protected:
     ~StoreObserver() = default;

@@ -71,6 +71,7 @@ Status OffsetIndex::load(std::span<const std::byte> bytes, uint64_t log_bytes) {
         }
         found.push_back({relative, position});
     }
+    found.shrink_to_fit();
     entries_ = std::move(found);
     return {};
 }

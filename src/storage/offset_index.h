@@ -40,6 +40,7 @@ public:
     void clear() { entries_ = {}; }
 
     [[nodiscard]] size_t size() const { return entries_.size(); }
+    [[nodiscard]] size_t memory_bytes() const { return entries_.size() * sizeof(Packed); }
     [[nodiscard]] bool is_full() const { return entries_.size() >= most_entries_; }
     [[nodiscard]] Entry entry(size_t index) const;
     /// The last entry, {base, 0} at first.

@@ -67,7 +67,27 @@ std::string Segment::path(std::string_view suffix) const {
 }
 std::string Segment::log_path() const { return path(kLogSuffix); }
 
+/// Each covers more than an interval, but for a final one of the times.
+uint64_t Segment::most_index_entries() const {
+    const auto interval = static_cast<uint64_t>(std::max<int64_t>(limits_.index_interval_bytes, 1));
+    return size_ / interval + 1;
+}
+uint64_t Segment::offset_index_bytes() const {
+    const uint64_t dropped = in_files_.offsets > 0 ? in_files_.offsets : most_index_entries();
+    return (indexes_loaded_ ? offsets_.size() : dropped) * OffsetIndex::kEntryBytes;
+}
+uint64_t Segment::time_index_bytes() const {
+    const uint64_t dropped = in_files_.times > 0 ? in_files_.times : most_index_entries();
+    return (indexes_loaded_ ? times_.size() : dropped) * TimeIndex::kEntryBytes;
+}
+size_t Segment::index_bytes() const {
+    const size_t of_sums =
+        sums_ == nullptr ? 0 : sizeof(SegmentSums) + sums_->chunks.size() * sizeof(HeadChunk);
+    return offsets_.memory_bytes() + times_.memory_bytes() + transactions_.memory_bytes() + of_sums;
+}
+
 void Segment::note_append(const BatchView& batch) {
+    CHECK(indexes_loaded_, "a segment whose indexes are dropped does not grow");
     if (!first_timestamp_) first_timestamp_ = batch.max_timestamp();
     if (batch.max_timestamp() > max_timestamp_) {
         max_timestamp_ = batch.max_timestamp();
@@ -103,6 +123,8 @@ bool Segment::must_roll(size_t bytes, Offset last, WallTime timestamp, WallTime 
 
 void Segment::note_truncate(Offset offset, uint64_t position) {
     CHECK(position <= size_, "a truncation goes back");
+    CHECK(indexes_loaded_, "indexes are there when they are cut");
+    kept_indexes_.leave();  // It grows again.
     offsets_.truncate_to(offset);
     times_.truncate_to(offset);
     transactions_.truncate_to(offset);
@@ -120,10 +142,15 @@ void Segment::note_truncate(Offset offset, uint64_t position) {
     sums_were_sought_ = false;
 }
 
-void Segment::reset_notes() {
+void Segment::clear_indexes() {
     offsets_.clear();
     times_.clear();
     transactions_.clear();
+}
+
+void Segment::reset_notes() {
+    kept_indexes_.leave();
+    clear_indexes();
     lacks_transactions_ = false;
     ++index_cuts_;
     in_files_ = synced_in_files_ = {};
@@ -235,11 +262,13 @@ Task<Status> Segment::sync() {
     }
     if (indexes_dirty_) {
         indexes_dirty_ = false;
+        indexes_in_doubt_ = true;
         const IndexFiles covered = in_files_;
         const uint64_t cuts = index_cuts_;
         CO_TRY_STATUS(co_await sync_file(kOffsetIndexSuffix));
         CO_TRY_STATUS(co_await sync_file(kTimeIndexSuffix));
         if (transaction_file_) CO_TRY_STATUS(co_await sync_file(kTransactionIndexSuffix));
+        indexes_in_doubt_ = false;
         if (cuts == index_cuts_) synced_in_files_ = covered;
     }
     co_return Status();
@@ -305,6 +334,7 @@ Task<Status> Segment::load() {
     reset_notes();
     CO_TRY(const FileStatus status, co_await files_.status(log_path()));
     size_ = status.size;
+    indexes_loaded_ = false;
     CO_TRY_STATUS(co_await load_indexes());
     max_timestamp_ = times_.last().timestamp;
     offset_of_max_timestamp_ = times_.last().offset;
@@ -321,28 +351,49 @@ Task<Status> Segment::load() {
 
 Task<Status> Segment::load_indexes() {
     const uint64_t most = static_cast<uint64_t>(limits_.index_bytes) + TimeIndex::kEntryBytes;
-    // Kafka preallocates segment.index.bytes and trims on close: a larger file is not ours to read.
-    CO_TRY(const Buffer offsets, co_await read_file(files_, path(kOffsetIndexSuffix), most));
-    CO_TRY(const Buffer times, co_await read_file(files_, path(kTimeIndexSuffix), most));
-    CO_TRY_STATUS(offsets_.load(offsets.span(), size_));
-    CO_TRY_STATUS(times_.load(times.span()));
-    indexes_loaded_ = true;
-    in_files_ = synced_in_files_ = index_files_of(offsets_, times_);
-    if (!transaction_file_) co_return Status();
-    CO_TRY(const Buffer aborted,
-           co_await read_file(files_, path(kTransactionIndexSuffix), kMostTransactionBytes));
-    co_return transactions_.load(aborted.span(), base_);
+    while (!indexes_loaded_) {
+        const uint64_t cuts = index_cuts_;
+        // Kafka preallocates segment.index.bytes and trims on close: a larger file is not ours to
+        // read.
+        CO_TRY(const Buffer offsets, co_await read_file(files_, path(kOffsetIndexSuffix), most));
+        CO_TRY(const Buffer times, co_await read_file(files_, path(kTimeIndexSuffix), most));
+        Buffer aborted;
+        if (transaction_file_) {
+            const std::string name = path(kTransactionIndexSuffix);
+            auto read = co_await read_file(files_, name, kMostTransactionBytes);
+            if (!read) co_return std::unexpected(read.error());
+            aborted = *std::move(read);
+        }
+        // Somebody may have been quicker, and a truncation may have cut what he loaded.
+        if (indexes_loaded_ || cuts != index_cuts_) continue;
+        Status fits = offsets_.load(offsets.span(), size_);
+        if (fits) fits = times_.load(times.span());
+        if (fits) fits = transactions_.load(aborted.span(), base_);
+        if (!fits) {
+            clear_indexes();
+            co_return fits;
+        }
+        // Only now: whoever sees them sees all of them.
+        indexes_loaded_ = true;
+        in_files_ = synced_in_files_ = index_files_of(offsets_, times_);
+    }
+    co_return Status();
 }
 
 void Segment::drop_indexes() {
-    if (!finished_ || indexes_dirty_) return;
-    offsets_.clear();
-    times_.clear();
-    transactions_.clear();
+    const bool in_files = finished_ && !indexes_dirty_ && !indexes_in_doubt_ && !gone_;
+    if (!in_files || lacks_transactions_ || kept_indexes_.is_pinned()) return;
+    kept_indexes_.leave();
+    clear_indexes();
     indexes_loaded_ = false;
+    // Others were found wrong, or are on their way out: that has to stay known.
+    if (sums_ == nullptr || !sums_->has_gaps) return;
+    sums_.reset();
+    sums_were_sought_ = false;
 }
 
 void Segment::adopt_indexes(Segment& scratch, uint64_t covered, Offset covered_end, bool closed) {
+    kept_indexes_.leave();  // Until they are written.
     scratch.times_.maybe_append(scratch.max_timestamp_, scratch.offset_of_max_timestamp_);
     if (scratch.max_timestamp_ > max_timestamp_ || closed) {
         max_timestamp_ = scratch.max_timestamp_;
@@ -402,6 +453,7 @@ Task<Result<SegmentEnd>> Segment::catch_up(BatchVisitor* visitor) {
 Task<Status> Segment::remove_files() {
     gone_ = true;
     file_.release();
+    kept_indexes_.leave();
     CO_TRY_STATUS(co_await remove_file(files_, path(kOffsetIndexSuffix)));
     CO_TRY_STATUS(co_await remove_file(files_, path(kTimeIndexSuffix)));
     CO_TRY_STATUS(co_await remove_file(files_, path(kTransactionIndexSuffix)));

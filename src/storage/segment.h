@@ -10,7 +10,8 @@
 // (`save_new_entries`, `entry`, `restore`), all of it when it is finished (rolled, closed), and are
 // rebuilt by `recover` otherwise. The file is opened when it is needed and closed when OpenFiles needs
 // the descriptor for another one; readers hold it open by a copy of `file()`: unlinking or closing it
-// does not hurt them. Used alone by the metadata log. Errors: io_error, no_space, corrupt (names the
+// does not hurt them. The indexes of a closed one may be dropped from memory while nobody pins them
+// (index_cache.h). Used alone by the metadata log. Errors: io_error, no_space, corrupt (names the
 // file and position).
 #pragma once
 
@@ -28,6 +29,7 @@
 #include "ottla/types.h"
 #include "records/batch.h"
 #include "storage/catalogue.h"
+#include "storage/index_cache.h"
 #include "storage/offset_index.h"
 #include "storage/open_files.h"
 #include "storage/segment_sums.h"
@@ -86,9 +88,13 @@ public:
     [[nodiscard]] WallTime first_timestamp() const {
         return first_timestamp_.value_or(kNoTimestamp);
     }
+    /// Of a closed segment these may be dropped: held by an IndexPin, after load_indexes.
     [[nodiscard]] const OffsetIndex& offset_index() const { return offsets_; }
     [[nodiscard]] const TimeIndex& time_index() const { return times_; }
     [[nodiscard]] const TransactionIndex& transaction_index() const { return transactions_; }
+    /// Of the index files, also while the indexes are dropped; not below what they have.
+    [[nodiscard]] uint64_t offset_index_bytes() const;
+    [[nodiscard]] uint64_t time_index_bytes() const;
     [[nodiscard]] std::string log_path() const;
 
     // Memory.
@@ -97,6 +103,7 @@ public:
     void note_found(const BatchView& batch, uint64_t position);
     /// The marker that was noted last aborted a transaction.
     void note_aborted(const AbortedTransaction& aborted) {
+        CHECK(indexes_loaded_, "a segment whose indexes are dropped does not grow");
         transactions_.append(aborted);
         finished_ = false;
     }
@@ -155,7 +162,12 @@ public:
     Task<Result<SegmentEnd>> catch_up(BatchVisitor* visitor);
     /// The index files are read again if they were dropped (drop_indexes).
     Task<Status> load_indexes();
+    /// And sums that can be read again. Not of a growing one, while pinned, or before the files say
+    /// all there is and are synced. For IndexCache, which knows that it is closed.
     void drop_indexes();
+    /// Memory that they and the sums take.
+    [[nodiscard]] size_t index_bytes() const;
+    [[nodiscard]] KeptIndexes& kept_indexes() { return kept_indexes_; }
     /// Takes those of `scratch`, which noted the batches of this segment's file: all of a closed
     /// one, those below position `covered` and offset `covered_end` of an open one.
     void adopt_indexes(Segment& scratch, uint64_t covered, Offset covered_end, bool closed);
@@ -176,6 +188,7 @@ public:
     void retire() {
         gone_ = true;
         file_.pin();
+        kept_indexes_.leave();
     }
 
     Task<Result<std::shared_ptr<File>>> file(bool create);
@@ -195,6 +208,8 @@ private:
     friend class SegmentBuilder;
     [[nodiscard]] std::string path(std::string_view suffix) const;
     void reset_notes();
+    void clear_indexes();
+    [[nodiscard]] uint64_t most_index_entries() const;
     Task<Status> write_index_entries();
     Task<Status> write_index_file(std::string_view suffix, uint64_t position, Buffer entries);
     Task<Result<Buffer>> vouched_entries(std::string_view suffix, size_t bytes, uint32_t crc);
@@ -220,8 +235,11 @@ private:
     Offset offset_of_max_timestamp_;
     std::optional<WallTime> first_timestamp_;
     KeptFile file_;
+    KeptIndexes kept_indexes_{*this};
     bool has_file_ = false;
     bool indexes_dirty_ = false;
+    /// A sync of them is under way, or failed.
+    bool indexes_in_doubt_ = false;
     bool indexes_loaded_ = true;
     bool names_changed_ = false;
     bool finished_ = false;

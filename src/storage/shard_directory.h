@@ -31,6 +31,7 @@
 #include "ottla/sync.h"
 #include "records/codec.h"
 #include "storage/disk_room.h"
+#include "storage/index_cache.h"
 #include "storage/journal.h"
 #include "storage/log_cleaner.h"
 #include "storage/log_damage.h"
@@ -47,7 +48,8 @@ public:
                    ServedDirectory served,
                    const StorageSettings& settings,
                    uint64_t sharing,
-                   StoreObserver* observer);
+                   StoreObserver* observer,
+                   IndexCache& index_cache);
 
     Task<Status> open();
     /// Flushes, finishes and syncs every log, removes the journal. The logs stay for their owner to
@@ -63,6 +65,7 @@ public:
     [[nodiscard]] Journal& journal() { return journal_; }
     [[nodiscard]] Codecs& codecs() { return codecs_; }
     [[nodiscard]] OpenFiles& open_files() { return open_files_; }
+    [[nodiscard]] IndexCache& index_cache() const { return index_cache_; }
     [[nodiscard]] const std::optional<Error>& error() const { return error_; }
     void fail_with(const Error& why);
 
@@ -164,6 +167,7 @@ private:
     DiskRoom disk_;
     Codecs codecs_;
     OpenFiles open_files_;
+    IndexCache& index_cache_;
     std::map<uint64_t, LogParts*> logs_;
     std::deque<Queued> queue_;
     std::deque<uint64_t> ready_;

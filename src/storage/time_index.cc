@@ -76,6 +76,7 @@ Status TimeIndex::load(std::span<const std::byte> bytes) {
         }
         found.push_back({timestamp, relative});
     }
+    found.shrink_to_fit();
     entries_ = std::move(found);
     return {};
 }

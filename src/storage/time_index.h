@@ -41,6 +41,7 @@ public:
     void clear() { entries_ = {}; }
 
     [[nodiscard]] size_t size() const { return entries_.size(); }
+    [[nodiscard]] size_t memory_bytes() const { return entries_.size() * sizeof(Packed); }
     /// One slot is kept for the final entry, as Kafka does.
     [[nodiscard]] bool is_full() const { return entries_.size() + 1 >= most_entries_; }
     [[nodiscard]] Entry entry(size_t index) const;

@@ -44,6 +44,7 @@ public:
 
     [[nodiscard]] const std::vector<AbortedTransaction>& entries() const { return entries_; }
     [[nodiscard]] bool empty() const { return entries_.empty(); }
+    [[nodiscard]] size_t memory_bytes() const { return entries_.size() * sizeof(AbortedTransaction); }
 
     [[nodiscard]] Buffer bytes() const;
     /// Replaces everything. `corrupt` if the size, a version, or the order is wrong, or a marker is

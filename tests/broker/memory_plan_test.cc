@@ -10,13 +10,14 @@ constexpr uint64_t kMebibyte = uint64_t{1} << 20U;
 
 uint64_t sum_of(const MemoryPlan& plan) {
     return plan.hot_tail_bytes + static_cast<uint64_t>(plan.request_bytes) + plan.client_bytes +
-           plan.cleaner_map_bytes;
+           plan.cleaner_map_bytes + plan.index_cache_bytes;
 }
 
 TEST(MemoryPlan, LargeMachinesGetNoMoreThanIsOfUse) {
     const MemoryPlan plan = plan_memory(0, 1'000'000 * kMebibyte, 2);
     EXPECT_EQ(plan.hot_tail_bytes, 32 * kMebibyte);
     EXPECT_EQ(plan.client_bytes, 64 * kMebibyte);
+    EXPECT_EQ(plan.index_cache_bytes, 64 * kMebibyte);
     const MemoryPlan unknown = plan_memory(0, 0, 2);
     EXPECT_EQ(sum_of(unknown), sum_of(plan));
     EXPECT_FALSE(plan.direct_flush) << "the page cache serves readers that lag";
@@ -28,6 +29,7 @@ TEST(MemoryPlan, AGroupOf64MebibytesIsNotOverspent) {
         const MemoryPlan plan = plan_memory(0, 64 * kMebibyte, shards);
         EXPECT_LE(shards * sum_of(plan), 32 * kMebibyte) << shards;
         EXPECT_GE(plan.hot_tail_bytes, 2 * kMebibyte);
+        EXPECT_EQ(plan.index_cache_bytes, kMebibyte);
         EXPECT_EQ(plan.journal_file_bytes, 16 * kMebibyte);
         EXPECT_TRUE(plan.direct_flush);
     }
@@ -37,6 +39,7 @@ TEST(MemoryPlan, WhatIsAskedForIsTakenAtItsWord) {
     const MemoryPlan plan = plan_memory(static_cast<int64_t>(4096 * kMebibyte), 64 * kMebibyte, 2);
     EXPECT_EQ(plan.hot_tail_bytes, 512 * kMebibyte);
     EXPECT_EQ(plan.client_bytes, 512 * kMebibyte);
+    EXPECT_EQ(plan.index_cache_bytes, 64 * kMebibyte) << "more of them is of no use";
     EXPECT_FALSE(plan.direct_flush);
 }
 

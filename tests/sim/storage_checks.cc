@@ -109,7 +109,10 @@ Task<Status> LogDriver::check_recovered() {
         while (!whole && was_overtaken(whole.error())) whole = co_await read_all();
         if (!whole) co_return std::unexpected(whole.error());
         found = *std::move(whole);
-        CO_TRY(index, co_await aborted());
+        auto listed = co_await aborted();
+        while (!listed && was_overtaken(listed.error())) listed = co_await aborted();
+        if (!listed) co_return std::unexpected(listed.error());
+        index = *std::move(listed);
     }
     note_found(found);
     tested_.truncated = false;
@@ -186,7 +189,7 @@ Task<> LogDriver::read_as_consumer() {
     }
     const auto index = co_await aborted();
     if (!index) {
-        is_fatal(index.error(), "aborted transactions");
+        if (!was_overtaken(index.error())) is_fatal(index.error(), "aborted transactions");
         co_return;
     }
     follow_retention();

@@ -55,6 +55,16 @@ void draw_direct(StorageWorld& storage) {
     }
 }
 
+/// Two of three seeds have next to no memory for the indexes of closed segments.
+void draw_indexes(StorageWorld& storage) {
+    Random random = storage.world.random_for("indexes");
+    switch (random.below(3)) {
+        case 0: storage.settings.index_cache_bytes = 0; break;
+        case 1: storage.settings.index_cache_bytes = random.between(100, 1500); break;
+        default: break;
+    }
+}
+
 /// Of five logs two are plain, one loses its oldest records, one its superseded ones, one both.
 storage::LogConfig config_of(uint32_t index) {
     storage::LogConfig config;
@@ -98,6 +108,7 @@ StorageWorld::StorageWorld(const StorageOptions& wanted)
         logs.emplace(name, std::move(tested));
     }
     draw_direct(*this);
+    draw_indexes(*this);
 }
 
 StorageProgram& StorageWorld::program() { return static_cast<StorageProgram&>(*process.program()); }

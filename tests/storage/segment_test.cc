@@ -33,6 +33,11 @@ struct SegmentBench {
     Codecs codecs;
 };
 
+Task<> load_of(Segment& segment) {
+    const Status loaded = co_await segment.load_indexes();
+    CHECK(loaded.has_value(), "index files are read");
+}
+
 TEST(Segment, IndexEntriesStandWhereKafkaPutsThem) {
     SegmentBench bench;
     bench.limits.index_interval_bytes = 1000;
@@ -170,6 +175,58 @@ TEST(AtomicFile, APowerCutLeavesTheOldOrTheNewContent) {
             EXPECT_TRUE(*found == "old" || *found == "a new content") << *found;
         }
     }
+}
+
+TEST(Segment, IndexesAreDroppedOnlyWhenTheirFilesAreSynced) {
+    SegmentBench bench;
+    bench.limits.index_interval_bytes = 1000;
+    Segment segment = bench.make();
+    for (int i = 0; i < 20; ++i) {
+        ASSERT_TRUE(bench.bench.run(bench.append(segment, bench.batch(i, 600, 1000 + i))));
+    }
+    segment.note_aborted({ProducerId{7}, Offset{1}, Offset{9}, Offset{10}});
+    segment.drop_indexes();
+    EXPECT_TRUE(segment.has_indexes()) << "it grows";
+    ASSERT_TRUE(bench.bench.run(segment.write_indexes()));
+    segment.drop_indexes();
+    EXPECT_TRUE(segment.has_indexes()) << "written, and not synced";
+    ASSERT_TRUE(bench.bench.run(segment.sync()));
+    const Buffer offsets = segment.offset_index().bytes();
+    const Buffer times = segment.time_index().bytes();
+    const uint64_t in_file = segment.offset_index_bytes();
+    segment.drop_indexes();
+    EXPECT_FALSE(segment.has_indexes());
+    EXPECT_EQ(segment.index_bytes(), 0U);
+    EXPECT_EQ(segment.offset_index_bytes(), in_file);
+    ASSERT_TRUE(bench.bench.run(segment.load_indexes()));
+    EXPECT_EQ(segment.offset_index().bytes(), offsets);
+    EXPECT_EQ(segment.time_index().bytes(), times);
+    EXPECT_EQ(segment.transaction_index().entries().size(), 1U);
+}
+
+TEST(Segment, WhoeverSeesItsIndexesSeesAbortedTransactionsToo) {
+    SegmentBench bench;
+    bench.limits.index_interval_bytes = 1000;
+    Segment segment = bench.make();
+    for (int i = 0; i < 20; ++i) {
+        ASSERT_TRUE(bench.bench.run(bench.append(segment, bench.batch(i, 600))));
+    }
+    segment.note_aborted({ProducerId{7}, Offset{1}, Offset{9}, Offset{10}});
+    ASSERT_TRUE(bench.bench.run(segment.write_indexes()));
+    ASSERT_TRUE(bench.bench.run(segment.sync()));
+    segment.drop_indexes();
+    bench.bench.disk().faults.cache_miss = 1'000'000;
+    bench.bench.disk().faults.slow_operation = 1'000'000;
+    bench.bench.runtime().spawn(load_of(segment));
+    bench.bench.runtime().spawn(load_of(segment));
+    while (!segment.has_indexes()) ASSERT_TRUE(bench.bench.world.step());
+    EXPECT_EQ(segment.transaction_index().entries().size(), 1U);
+    // The second one comes too late, and must not undo what happens to the segment meanwhile.
+    segment.note_truncate(Offset{5}, segment.offset_index().lookup(Offset{5}).position);
+    const Buffer left = segment.offset_index().bytes();
+    bench.bench.world.run_for(std::chrono::seconds(1));
+    EXPECT_EQ(segment.offset_index().bytes(), left);
+    EXPECT_TRUE(segment.transaction_index().empty());
 }
 
 }  // namespace
