@@ -29,10 +29,14 @@ struct CacheCounts {
 };
 
 /// How many pages of the range are there; nothing where the kernel does not say.
-std::optional<uint64_t> count_pages(int descriptor, uint64_t begin, uint64_t end) {
+std::optional<uint64_t> count_pages(int descriptor,
+                                    uint64_t begin,
+                                    uint64_t end,
+                                    CacheQuestion how) {
     CacheRange range{begin, end - begin};
     CacheCounts counts{};
-    if (::syscall(kCachestat, descriptor, &range, &counts, 0U) == 0) return counts.cached;
+    const bool first = how == CacheQuestion::cachestat_or_mincore;
+    if (first && ::syscall(kCachestat, descriptor, &range, &counts, 0U) == 0) return counts.cached;
     const uint64_t pages = (end - begin) / kPage;
     // Never read through: only its page table is asked.
     void* mapped =
@@ -48,7 +52,7 @@ std::optional<uint64_t> count_pages(int descriptor, uint64_t begin, uint64_t end
 
 }  // namespace
 
-bool is_cached(int descriptor, uint64_t position, size_t length) {
+bool is_cached(int descriptor, uint64_t position, size_t length, CacheQuestion how) {
     struct stat about{};
     if (::fstat(descriptor, &about) != 0) return false;
     const uint64_t end =
@@ -56,7 +60,7 @@ bool is_cached(int descriptor, uint64_t position, size_t length) {
     if (position >= end) return true;
     const uint64_t begin = position / kPage * kPage;
     const uint64_t pages_end = (end + kPage - 1) / kPage * kPage;
-    const auto pages = count_pages(descriptor, begin, pages_end);
+    const auto pages = count_pages(descriptor, begin, pages_end, how);
     return pages && *pages == (pages_end - begin) / kPage;
 }
 

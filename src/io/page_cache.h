@@ -11,7 +11,12 @@
 
 namespace ottla::io {
 
+enum class CacheQuestion : uint8_t { cachestat_or_mincore, mincore };
+
 /// Is all of it in memory, up to the end of the file? No for what cannot be told.
-bool is_cached(int descriptor, uint64_t position, size_t length);
+bool is_cached(int descriptor,
+               uint64_t position,
+               size_t length,
+               CacheQuestion how = CacheQuestion::cachestat_or_mincore);
 
 }  // namespace ottla::io

@@ -34,7 +34,9 @@ public:
     Watcher& operator=(const Watcher&) = delete;
     ~Watcher() { ::close(file_); }
     [[nodiscard]] bool has(size_t position, size_t length) const {
-        return is_cached(file_, position, length);
+        const bool told = is_cached(file_, position, length);
+        EXPECT_EQ(is_cached(file_, position, length, CacheQuestion::mincore), told);
+        return told;
     }
     /// False where files cannot be evicted (tmpfs).
     [[nodiscard]] bool evict() const {
