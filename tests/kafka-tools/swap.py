@@ -200,7 +200,7 @@ class Swap:
     def closed(self):
         """Names, ids, epochs; and Kafka's own tool over every file."""
         data = pathlib.Path(self.directory, "data")
-        left = [path.name for path in data.iterdir() if re.match(r"\.ottla(?!-sums)", path.name)]
+        left = [path.name for path in data.iterdir() if re.match(r"\.ottla(?!-sums|-catalogue-\d+$)", path.name)]
         equal([], left, "files of ours that are only there until a clean stop")
         ids = {path.parent.name: dump.properties(path)["topic_id"] for path in data.glob("*-*/partition.metadata")}
         ids |= dump.properties(data / "meta.properties")
