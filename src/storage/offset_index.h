@@ -37,7 +37,9 @@ public:
     [[nodiscard]] Entry lookup(Offset target) const;
     /// Drops entries at `offset` and above.
     void truncate_to(Offset offset);
-    void clear() { entries_ = {}; }
+    /// Gives the memory back: `= {}` would keep it.
+    void clear() { entries_ = std::vector<Packed>(); }
+    [[nodiscard]] bool holds_memory() const { return entries_.capacity() > 0; }
 
     [[nodiscard]] size_t size() const { return entries_.size(); }
     [[nodiscard]] size_t memory_bytes() const { return entries_.size() * sizeof(Packed); }

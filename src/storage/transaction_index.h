@@ -40,7 +40,9 @@ public:
     bool collect(Offset from, Offset to, std::vector<AbortedTransaction>& found) const;
     /// Drops entries whose marker is at `offset` or above.
     void truncate_to(Offset offset);
-    void clear() { entries_ = {}; }
+    /// Gives the memory back: `= {}` would keep it.
+    void clear() { entries_ = std::vector<AbortedTransaction>(); }
+    [[nodiscard]] bool holds_memory() const { return entries_.capacity() > 0; }
 
     [[nodiscard]] const std::vector<AbortedTransaction>& entries() const { return entries_; }
     [[nodiscard]] bool empty() const { return entries_.empty(); }
