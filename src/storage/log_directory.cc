@@ -277,14 +277,15 @@ Task<Status> LogDirectory::write_recovered(std::vector<JournalChain> chains) {
     co_return co_await replace_file(ports_.files, file(kRecoveredCatalogue), bytes);
 }
 
-/// Those of shards.
+/// Those of shards, and what a crash left of one that was being written.
 Task<Status> LogDirectory::remove_catalogues(bool recovered_too) {
-    CO_TRY(const auto names, co_await catalogue_names());
+    CO_TRY(const auto entries, co_await ports_.files.list(path_));
     bool removed = false;
-    for (const std::string& name : names) {
-        if (!recovered_too && name == kRecoveredCatalogue) continue;
+    for (const DirectoryEntry& entry : entries) {
+        if (entry.is_directory || !entry.name.starts_with(kCataloguePrefix)) continue;
+        if (!recovered_too && entry.name == kRecoveredCatalogue) continue;
         removed = true;
-        CO_TRY_STATUS(co_await remove_file(ports_.files, file(name)));
+        CO_TRY_STATUS(co_await remove_file(ports_.files, file(entry.name)));
     }
     if (removed) CO_TRY_STATUS(co_await ports_.files.sync_directory(path_));
     co_return Status();

@@ -297,6 +297,18 @@ TEST(Restart, AfterACleanStopNoLogIsLookedAt) {
     EXPECT_EQ(bench.values(*bench.find("t")), wanted);
 }
 
+TEST(Restart, WhatACrashLeftOfACatalogueIsRemoved) {
+    StoreBench bench;
+    bench.start();
+    append_and_settle(bench, bench.create("t"), {"one"});
+    bench.kill();
+    const std::string torn = kDirectory + "/.ottla-catalogue-3.tmp";
+    bench.bench.disk().put(torn, "half of");
+    bench.start();
+    EXPECT_FALSE(bench.bench.disk().contents(torn));
+    EXPECT_EQ(bench.values(*bench.find("t")), Values{"one"});
+}
+
 TEST(Restart, CataloguesAreWorthNothingOnceSomebodyElseHasServedTheDirectory) {
     StoreBench bench;
     bench.start();
