@@ -31,8 +31,9 @@ enum EntryFlag : uint8_t {
     kProducersKnown = 4,
     kEpochsKnown = 8,
     kPictureLost = 16,
+    kComplete = 32,
 };
-constexpr int64_t kEntryFlags = 31;
+constexpr int64_t kEntryFlags = 63;
 enum SegmentFlag : uint8_t {
     kFinished = 1,
     kHasTransactions = 2,
@@ -174,6 +175,7 @@ CatalogueEntry read_entry(CompactReader& in) {
     entry.group = static_cast<uint64_t>(in.number(0, kMost));
     entry.whole = (flags & kWhole) != 0;
     entry.epochs_changed = (flags & kEpochsChanged) != 0;
+    entry.complete = (flags & kComplete) != 0;
     entry.picture_lost = (flags & kPictureLost) != 0;
     entry.epochs_known = (flags & kEpochsKnown) != 0;
     if (entry.whole && entry.epochs_known) in.fail();
@@ -182,9 +184,13 @@ CatalogueEntry read_entry(CompactReader& in) {
     return entry;
 }
 
+int64_t flags_without_picture(const CatalogueEntry& entry) {
+    return (entry.complete ? kComplete : 0) | (entry.picture_lost ? kPictureLost : 0);
+}
+
 int64_t flags_of(const CatalogueEntry& entry) {
-    int64_t flags = entry.epochs_known ? kEpochsKnown : 0;
-    flags |= entry.picture_lost ? kPictureLost : 0;
+    int64_t flags = flags_without_picture(entry);
+    flags |= entry.epochs_known ? kEpochsKnown : 0;
     if (!entry.whole) return flags;
     flags |= kWhole;
     flags |= entry.epochs_changed ? kEpochsChanged : 0;
@@ -275,7 +281,7 @@ void CatalogueWriter::add(const CatalogueEntry& entry) {
     write_ends(out_, entry, flags_of(entry));
     if (entry.whole) write_state(out_, entry);
     if (entry.epochs_known) write_epochs(out_, entry.epochs);
-    write_ends(plain_, entry, entry.picture_lost ? kPictureLost : 0);
+    write_ends(plain_, entry, flags_without_picture(entry));
 }
 
 Buffer CatalogueWriter::finish() {

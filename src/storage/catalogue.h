@@ -88,6 +88,8 @@ struct CatalogueEntry {
     /// The newest group of the journal when this was noted.
     uint64_t group = 0;
 
+    /// Whoever noted it had opened the log: no torn end is left in its files, what a walk finds is damage.
+    bool complete = false;
     /// Its picture was damaged, and perhaps nothing else knows all its leader epochs: it has to be walked.
     bool picture_lost = false;
     /// Only `epochs` of the picture are there, and they are true: of a log whose picture is not.

@@ -58,6 +58,7 @@ CatalogueEntry LogParts::basic_entry() const {
     entry.cleaned = cleaned;
     entry.instance = identity.instance;
     entry.group = home.journal().newest_group();
+    entry.complete = true;
     return entry;
 }
 

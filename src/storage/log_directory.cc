@@ -263,6 +263,7 @@ Task<Status> LogDirectory::write_recovered(std::vector<JournalChain> chains) {
             entry.epochs_known = true;
             entry.epochs = *log.epochs;
         }
+        entry.complete = log.complete;
         entry.picture_lost = log.picture_lost;
         entry.name = log.name;
         entry.topic_id = log.topic_id;
@@ -354,6 +355,8 @@ bool LogDirectory::look_up(FoundLog& found, const Recovery& recovery) const {
     const ReplayedLog* const replayed = recovery.find(found.name);
     const auto known =
         replayed != nullptr ? replayed->known : known_.of_quiet(found.name, recovery.gone());
+    // The journal has entries of a log from when it was opened on.
+    found.complete = guarded_ && (replayed != nullptr || (known != nullptr && known->complete));
     if (known == nullptr) {
         const bool created = replayed != nullptr && replayed->created;
         if (created) found.topic_id = replayed->topic_id;

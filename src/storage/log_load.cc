@@ -120,6 +120,7 @@ public:
     SegmentLoader(LogParts& log, const FoundLog& found)
         : log_(log),
           recovery_point_(found.recovery_point),
+          keep_below_(found.complete ? Offset{INT64_MAX} : found.recovery_point),
           clean_(found.clean),
           walks_all_(found.picture_lost) {}
 
@@ -152,10 +153,10 @@ private:
     Task<Status> recover(size_t index) {
         EpochFeeder epochs(log_.epochs, true);
         CO_TRY(const SegmentEnd end,
-               co_await log_.segments[index]->recover(&epochs, recovery_point_));
+               co_await log_.segments[index]->recover(&epochs, keep_below_));
         log_.epochs_changed = true;
-        if (end.damage && end.offset < recovery_point_) {
-            // All of that was synced: no torn batch, the file was hurt. Nothing is thrown away.
+        if (end.damage && end.offset < keep_below_) {
+            // No torn batch: the file was hurt. Nothing is thrown away.
             co_return co_await rebuild(index, end.damage->detail, true);
         }
         damaged_ = end.damage.has_value();
@@ -224,6 +225,7 @@ private:
 
     LogParts& log_;
     Offset recovery_point_;
+    Offset keep_below_;
     bool clean_;
     bool walks_all_;
     bool damaged_ = false;

@@ -52,6 +52,8 @@ struct FoundLog {
     std::shared_ptr<const CatalogueEntry> entry;
     /// ... or of its leader epochs, when the picture is no longer true: those that no truncation since took.
     std::optional<std::vector<EpochStart>> epochs;
+    /// No crash has left a torn end in its files: what a walk finds is damage, and cuts nothing.
+    bool complete = false;
     /// A damaged catalogue knew more of it than any file: every segment is walked.
     bool picture_lost = false;
 };

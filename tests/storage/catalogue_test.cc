@@ -57,6 +57,7 @@ CatalogueEntry busy_entry() {
     entry.epochs_changed = true;
     entry.snapshots = {Offset{0}, Offset{500}};
     entry.producers.reset();
+    entry.complete = true;
     entry.grown = {{Offset{500}, 5000}, {Offset{1100}, 0}};
     return entry;
 }
@@ -106,6 +107,7 @@ std::vector<CatalogueEntry> ends_of(const std::vector<CatalogueEntry>& entries) 
         end.cleaned = entry.cleaned;
         end.instance = entry.instance;
         end.group = entry.group;
+        end.complete = entry.complete;
         end.picture_lost = true;
         ends.push_back(end);
     }

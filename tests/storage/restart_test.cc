@@ -297,6 +297,25 @@ TEST(Restart, AfterACleanStopNoLogIsLookedAt) {
     EXPECT_EQ(bench.values(*bench.find("t")), wanted);
 }
 
+TEST(Restart, DamageAboveAnOldRecoveryPointCutsNothing) {
+    StoreBench bench;
+    bench.start();
+    Log& log = bench.create("t");
+    for (const std::string& value : Values{"one", "two", "three"}) {
+        append_and_settle(bench, log, {value});
+    }
+    bench.kill();
+    bench.start();  // The journal is gone, no checkpoint has come yet.
+    bench.kill();
+    const std::string path = kDirectory + "/t-0/00000000000000000000.log";
+    ASSERT_TRUE(bench.bench.disk().flip_bit(path, 100, 1));
+    bench.start();
+    Log& found = *bench.find("t");
+    EXPECT_EQ(found.log_end(), Offset{3});
+    EXPECT_TRUE(bench.values(found).back().starts_with("<" + path + " at "));
+    EXPECT_EQ(bench.values(found, Offset{2}), Values{"three"});
+}
+
 TEST(Restart, WhatACrashLeftOfACatalogueIsRemoved) {
     StoreBench bench;
     bench.start();
