@@ -125,9 +125,10 @@ Task<Status> LogParts::stand_up(FoundLog found) {
     at = entry.segments.size() - 1;
     for (const GrownSegment& one : entry.grown) {
         if (one.base > bases[at]) ++at;
-        const bool gone = at + 1 < bases.size() && bases[at + 1] <= found.log_start;
-        // Its records are fed all the same: they belong to the state behind them.
-        CO_TRY_STATUS(co_await take_grown(one, gone));
+        if (at + 1 < bases.size() && bases[at + 1] <= found.log_start) {
+            co_return std::unexpected(misfit(*this, "knows a segment that is gone since"));
+        }
+        CO_TRY_STATUS(co_await take_grown(one));
     }
     if (segments.empty()) co_return std::unexpected(misfit(*this, "leaves no segment"));
     if (!active().has_indexes()) CO_TRY_STATUS(co_await active().load_indexes());
@@ -154,10 +155,7 @@ Task<Status> LogParts::stand_up(FoundLog found) {
 }
 
 /// The bytes of a segment that lie behind the picture.
-Task<Status> LogParts::take_grown(GrownSegment grown, bool gone) {
-    if (gone) {
-        co_return std::unexpected(misfit(*this, "knows a segment that is gone since"));
-    }
+Task<Status> LogParts::take_grown(GrownSegment grown) {
     if (segments.empty() || segments.back()->base() != grown.base) add_segment(grown.base);
     const std::shared_ptr<Segment> segment = segments.back();
     if (segment->size() == grown.bytes) co_return Status();

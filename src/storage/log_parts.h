@@ -257,7 +257,7 @@ struct LogParts {
     [[nodiscard]] std::vector<Offset> known_snapshots() const;
     /// From the catalogue, and what a replay put behind it.
     Task<Status> stand_up(FoundLog found);
-    Task<Status> take_grown(GrownSegment grown, bool gone);
+    Task<Status> take_grown(GrownSegment grown);
     Task<Status> remove_leftovers();
     void forget_all();
 

@@ -246,19 +246,19 @@ void Recovery::conclude(const Instance& log) {
     found.topic_id = log.topic_id;
     found.created = log.created;
     found.log_start = log.log_start;
-    for (const Cut& cut : log.cuts) {
+    for (const Cut& one : log.cuts) {
         if (log.pictured) break;
-        found.cut = std::min(found.cut.value_or(cut.end), cut.end);
+        found.cut = std::min(found.cut.value_or(one.end), one.end);
     }
     if (!log.known) return;
+    const Offset cut = lowest_cut(log);
     CatalogueEntry entry = *log.known;
     entry.whole = log.pictured;
     if ((log.known->whole && !log.pictured) || log.known->epochs_known) {
         found.epochs = entry.epochs;
-        std::erase_if(*found.epochs,
-                      [cut = lowest_cut(log)](const EpochStart& one) { return one.start >= cut; });
+        std::erase_if(*found.epochs, [cut](const EpochStart& one) { return one.start >= cut; });
     }
-    std::erase_if(entry.snapshots, [cut = lowest_cut(log)](Offset one) { return one > cut; });
+    std::erase_if(entry.snapshots, [cut](Offset one) { return one > cut; });
     const Offset last = entry.segments.empty() ? Offset{0} : entry.segments.back().base;
     std::map<Offset, uint64_t> grown;
     for (const GrownSegment& one : entry.grown) grown[one.base] = one.bytes;
