@@ -67,6 +67,14 @@ struct OpenOptions {
 class File;
 class FileSystem;
 
+/// What else a read is for: done once all its bytes came, by the thread that read them, while they are in the
+/// cache of its core. It touches only these bytes and itself, and is looked at when the read is done.
+class ReadWork {
+public:
+    virtual ~ReadWork() = default;
+    virtual void run(std::span<const std::byte> bytes) noexcept = 0;
+};
+
 /// One operation on an open file. `transferred` is what a read or write moved.
 class FileOp final : public Awaitable<FileOp> {
 public:
@@ -74,9 +82,10 @@ public:
 
     FileOp(File& file, Kind what, uint64_t where, uint64_t how_much)
         : kind(what), position(where), length(how_much), file_(file) {}
-    FileOp(File& file, uint64_t where, size_t how_much, BlockRef destination, size_t offset)
+    FileOp(File& file, uint64_t where, size_t how_much, BlockRef destination, size_t offset,
+           std::shared_ptr<ReadWork> further)
         : kind(Kind::read), position(where), length(how_much), into(std::move(destination)),
-          into_offset(offset), file_(file) {}
+          into_offset(offset), work(std::move(further)), file_(file) {}
     struct WriteMode {
         bool then_sync = false;
         bool staged = false;
@@ -96,10 +105,16 @@ public:
     const uint64_t length;      ///< read, allocate: bytes; truncate: the new size
     BlockRef into;              ///< read: destination block ...
     size_t into_offset = 0;     ///< ... and where in it
+    const std::shared_ptr<ReadWork> work;  ///< read: may be none
     Chain bytes;                ///< write
     const bool then_sync = false;  ///< write: and a sync that begins once the write completed
     const bool staged = false;     ///< write: `bytes` are not aligned in memory
     size_t transferred = 0;
+
+    /// For whoever performs a read, when all of it came.
+    void run_work() const {
+        if (work) work->run({into->data() + into_offset, transferred});
+    }
 
 private:
     File& file_;
@@ -115,8 +130,9 @@ public:
     virtual Result<size_t> read_cached(uint64_t position, std::span<std::byte> into) = 0;
     virtual bool is_direct() const = 0;
 
-    FileOp read(uint64_t position, size_t length, BlockRef into, size_t into_offset = 0) {
-        return {*this, position, length, std::move(into), into_offset};
+    FileOp read(uint64_t position, size_t length, BlockRef into, size_t into_offset = 0,
+                std::shared_ptr<ReadWork> work = nullptr) {
+        return {*this, position, length, std::move(into), into_offset, std::move(work)};
     }
     /// The pieces of `bytes`, gathered, at `position`; beyond the end the file grows.
     FileOp write(uint64_t position, Chain bytes) {
@@ -202,6 +218,9 @@ class FileSystem {
 public:
     virtual ~FileSystem() = default;
     virtual void start(FileSystemOp& op) = 0;
+    /// Memory of at least `bytes` for a large read that is gone soon; what is in it is undefined. The backend
+    /// gives the same blocks again, because memory that is mapped anew costs as much as the read.
+    virtual BlockRef read_block(size_t bytes) { return make_block(bytes); }
 
     Task<Result<std::unique_ptr<File>>> open(std::string path, OpenOptions options);
     Task<Result<FileStatus>> status(std::string path);

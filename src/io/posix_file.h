@@ -78,6 +78,7 @@ public:
 
 private:
     Status read(FileOp& op) const;
+    [[nodiscard]] Status read_bytes(FileOp& op) const;
     [[nodiscard]] IoQueue& queue_of(const FileOp& op) const;
     /// As many bytes as come, counted in op.transferred; `past_cache`: the descriptor is direct.
     [[nodiscard]] Status read_through(int descriptor, bool past_cache, FileOp& op) const;

@@ -18,6 +18,11 @@ namespace {
 
 constexpr mode_t kFileMode = 0644;
 constexpr mode_t kDirectoryMode = 0755;
+/// A fetch of a mebibyte and what ColdRead and alignment add, for as many reads as are usually on their way
+/// or on the way out. Smaller ones than an eighth of it the heap serves as well.
+constexpr BlockPool::Shape kReadBlocks{.block_bytes = 1152UZ * 1024,
+                                       .alignment = kDirectAlignment,
+                                       .kept = 4};
 
 Status failure(std::string_view doing, std::string_view path) {
     return std::unexpected(file_error(doing, path, errno));
@@ -120,6 +125,15 @@ private:
 };
 
 }  // namespace
+
+PosixFileSystem::PosixFileSystem(IoThreads& threads, IoHome& home, std::shared_ptr<LockTable> locks)
+    : threads_(threads), home_(home), locks_(std::move(locks)),
+      read_blocks_(BlockPool::create(kReadBlocks)) {}
+
+BlockRef PosixFileSystem::read_block(size_t bytes) {
+    const bool fits = bytes <= kReadBlocks.block_bytes && bytes >= kReadBlocks.block_bytes / 8;
+    return fits ? read_blocks_->take() : make_block(bytes);
+}
 
 void PosixFileSystem::start(FileSystemOp& op) {
     op.begin(*this);

@@ -27,7 +27,7 @@ struct ReadPlace {
     size_t whole = 0;  ///< with what comes before and behind
 };
 
-ReadPlace place_for(uint64_t position, size_t length) {
+ReadPlace place_for(FileSystem& files, uint64_t position, size_t length) {
     ReadPlace place;
     place.whole = length;
     if (length < kLeastBlocks) {
@@ -38,9 +38,9 @@ ReadPlace place_for(uint64_t position, size_t length) {
     const size_t over = (place.lead + length) % kDirectAlignment;
     place.whole += place.lead + (over == 0 ? 0 : kDirectAlignment - over);
     // Aligned by hand: glibc maps and unmaps an aligned block of this size each time, 250 page faults.
-    place.block = make_block(place.whole + kDirectAlignment);
-    const auto address = reinterpret_cast<uintptr_t>(place.block->data());
-    place.begin = place.lead + (kDirectAlignment - address % kDirectAlignment);
+    place.block = files.read_block(place.whole + kDirectAlignment);
+    const size_t misaligned = reinterpret_cast<uintptr_t>(place.block->data()) % kDirectAlignment;
+    place.begin = place.lead + (misaligned == 0 ? 0 : kDirectAlignment - misaligned);
     return place;
 }
 
@@ -274,17 +274,21 @@ Task<Status> Segment::sync() {
     co_return Status();
 }
 
-Task<Result<Buffer>> Segment::read(uint64_t position, size_t length) {
+Task<Result<Buffer>> Segment::read(uint64_t position,
+                                   size_t length,
+                                   std::shared_ptr<CrcWalk> walk) {
     CO_TRY(const std::shared_ptr<File> source, co_await file(false));
-    const ReadPlace place = place_for(position, length);
+    const ReadPlace place = place_for(files_, position, length);
     if (length <= kMostInline) {
         auto cached = source->read_cached(position, {place.block->data() + place.begin, length});
         if (cached) co_return Buffer{place.block, place.begin, *cached};
         if (cached.error().code != ErrorCode::would_block)
             co_return std::unexpected(cached.error());
     }
-    CO_TRY(const size_t got, co_await source->read(position - place.lead, place.whole, place.block,
-                                                   place.begin - place.lead));
+    if (walk) walk->expect(place.lead, length);
+    auto reading = source->read(position - place.lead, place.whole, place.block,
+                                place.begin - place.lead, std::move(walk));
+    CO_TRY(const size_t got, co_await reading);
     const size_t wanted = std::clamp(got, place.lead, place.lead + length) - place.lead;
     co_return Buffer{place.block, place.begin, wanted};
 }

@@ -29,6 +29,7 @@
 #include "ottla/types.h"
 #include "records/batch.h"
 #include "storage/catalogue.h"
+#include "storage/crc_walk.h"
 #include "storage/index_cache.h"
 #include "storage/offset_index.h"
 #include "storage/open_files.h"
@@ -132,8 +133,10 @@ public:
     /// sync_directory.
     Task<Status> sync();
     /// At most `length` bytes at `position`; a few that are cached at once. Short only at the end of
-    /// the file.
-    Task<Result<Buffer>> read(uint64_t position, size_t length);
+    /// the file. `walk`: over it, if an I/O thread reads it.
+    Task<Result<Buffer>> read(uint64_t position,
+                              size_t length,
+                              std::shared_ptr<CrcWalk> walk = nullptr);
     /// Walks the whole batches in [from, size of the file), checking CRCs if asked.
     Task<Result<SegmentEnd>> walk(uint64_t from, BatchCursor::Crc crc, BatchVisitor& visitor);
 

@@ -185,6 +185,7 @@ Status SimFileSystem::perform(FileCall& call, FileOp& op, std::optional<ErrorCod
             const std::span<std::byte> into(op.into->data() + op.into_offset, op.length);
             CHECK(op.into_offset + op.length <= op.into->capacity(), "a read fits its block");
             op.transferred = call.node->content.read(op.position, into);
+            op.run_work();
             return {};
         }
         case FileOp::Kind::write: return write(call, op, planned);
