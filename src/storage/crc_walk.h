@@ -3,7 +3,6 @@
 // are in the cache of its core. A shard then neither pulls a mebibyte over from another core nor is busy for
 // as long as that takes. It only vouches for what it walked (PieceRules::crc_checked): everything else is
 // looked at by check_piece on the shard, also what no thread walked because the page cache had it.
-// pure
 #pragma once
 
 #include <memory>
