@@ -104,16 +104,12 @@ Task<int> run_broker(io::Backend& backend, Broker& broker, Logger& log) {
         log.write(LogLevel::info, fmt::format("node {} is ready, serving on {}",
                                               broker.id().value(), to_string(*broker.endpoint())));
         while (!ending.asked && !ending.failure) co_await ending.came.wait();
-        if (ending.failure) {
-            log.write(LogLevel::error, fmt::format("cannot go on: {}", ending.failure->detail));
-        } else {
-            log.write(LogLevel::info, "stopping");
-        }
+        if (!ending.failure) log.write(LogLevel::info, "stopping");  // The broker tells a failure.
     }
     ending.over.notify_all();
-    co_await broker.stop();
+    const Status stopped = co_await broker.stop();
     if (!started) co_return complain(started.error());
-    co_return ending.failure ? 1 : 0;
+    co_return ending.failure || !stopped ? 1 : 0;
 }
 
 }  // namespace
