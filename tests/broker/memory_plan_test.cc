@@ -36,7 +36,7 @@ TEST(MemoryPlan, AGroupOf64MebibytesIsNotOverspent) {
         EXPECT_TRUE(plan.direct_flush);
         EXPECT_LE(plan.decompressed_bytes * shards, 8 * kMebibyte)
             << "small batches claim any size";
-        EXPECT_EQ(plan.receive_bytes, kMebibyte / 32) << "300 connections at once are 10 MiB";
+        EXPECT_EQ(plan.receive_bytes, kMebibyte / 16) << "100 connections at once are 6 MiB";
     }
 }
 
