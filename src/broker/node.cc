@@ -320,7 +320,7 @@ Task<Error> Node::failed() {
     co_return Error{ErrorCode::cancelled, "the node was stopped"};
 }
 
-Task<> Node::leave() {
+Task<Status> Node::leave() {
     leaving_ = true;
     failed_.notify_all();
     published_changed_.notify_all();
@@ -335,13 +335,14 @@ Task<> Node::leave() {
                                                     closed.error().detail));
         }
     }
-    if (!stores_open_) co_return;
+    if (!stores_open_) co_return Status();
     const Status closed = co_await close_stores();
     if (!closed) {
         log_.write(LogLevel::error,
                    fmt::format("this was not a clean stop, the next start replays: {}",
                                closed.error().detail));
     }
+    co_return closed;
 }
 
 Task<> Node::close_partitions() {

@@ -44,7 +44,7 @@ public:
     Task<Status> open(storage::StorageSettings storage);
     Task<Status> join(std::vector<AdvertisedListener> listeners);
     /// Also after an open or join that failed.
-    Task<> leave();
+    Task<Status> leave();
     /// Until the node cannot go on, or leave() has begun (cancelled).
     Task<Error> failed();
 

@@ -39,6 +39,8 @@ Shard::Shard(Ports ports, const NodeFacts& facts, Logger& log, storage::StorageS
                                         "Damaged index files found and built anew.")),
       damaged_states_(metrics_.counter("ottla_storage_damaged_states_total",
                                        "Damaged snapshots and checkpoints found.")),
+      unreadable_files_(metrics_.counter("ottla_storage_unreadable_files_total",
+                                         "Segments met that cannot be read at all.")),
       index_bytes_(metrics_.gauge("ottla_storage_index_bytes",
                                   "Memory that the indexes of closed segments take.")),
       producer_id_turn_(ports.runtime, 1),
@@ -204,8 +206,10 @@ void Shard::damage_found(const storage::Damage& damage) {
         case storage::Damage::Kind::batch: damaged_batches_.add(); break;
         case storage::Damage::Kind::index: damaged_indexes_.add(); break;
         case storage::Damage::Kind::state: damaged_states_.add(); break;
+        case storage::Damage::Kind::file: unreadable_files_.add(); break;
     }
-    const bool lost = damage.kind == storage::Damage::Kind::batch;
+    const bool lost =
+        damage.kind == storage::Damage::Kind::batch || damage.kind == storage::Damage::Kind::file;
     log_.write(lost ? LogLevel::error : LogLevel::warning, "damage: " + damage.what);
 }
 

@@ -148,6 +148,7 @@ private:
     Counter& damaged_batches_;
     Counter& damaged_indexes_;
     Counter& damaged_states_;
+    Counter& unreadable_files_;
     Gauge& index_bytes_;
     ProducerIdBlock producer_ids_;  // shard 0
     Budget producer_id_turn_;       // one at a time asks for the next block

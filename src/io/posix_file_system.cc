@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -193,12 +194,12 @@ Status PosixFileSystem::open(FileSystemOp& op) {
 }
 
 Status PosixFileSystem::lock(FileSystemOp& op) {
-    const auto held = [&op] {
-        return fail(ErrorCode::locked, op.path + ": another process holds the lock");
+    const auto held = [&op](std::string_view who) {
+        return fail(ErrorCode::locked, fmt::format("{}: {} holds the lock", op.path, who));
     };
     struct stat about {};
     if (::stat(op.path.c_str(), &about) == 0 && locks_->has({about.st_dev, about.st_ino})) {
-        return held();
+        return held("this process itself");
     }
     Descriptor file(op.path, O_RDWR | O_CREAT);
     if (!file.is_open()) return failure("open", op.path);
@@ -207,7 +208,8 @@ Status PosixFileSystem::lock(FileSystemOp& op) {
     whole.l_type = F_WRLCK;
     whole.l_whence = SEEK_SET;
     if (::fcntl(file.get(), F_SETLK, &whole) != 0) {
-        return errno == EAGAIN || errno == EACCES ? held() : failure("lock", op.path);
+        return errno == EAGAIN || errno == EACCES ? held("another process")
+                                                  : failure("lock", op.path);
     }
     const LockTable::Identity identity{about.st_dev, about.st_ino};
     CHECK(locks_->add(identity), "the table knows every lock of this process");

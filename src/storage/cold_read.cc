@@ -67,6 +67,14 @@ ColdRead::ColdRead(LogParts& log, const Wanted& wanted)
       generation_(log.generation),
       piece_bytes_(std::clamp(wanted.max_bytes, kLeastRead, kMostRead) + kLeastRead) {}
 
+void ColdRead::tell_of(const Error& why) const {
+    const bool of_file = why.code == ErrorCode::kafka_storage_error ||
+                         why.code == ErrorCode::io_error || why.code == ErrorCode::not_found;
+    // Damage has been noted; what retention took meanwhile and a lost directory are other stories.
+    if (!of_file || !segment_ || !log_.holds(*segment_) || !log_.usable()) return;
+    log_.note_unreadable(*segment_, why);
+}
+
 Task<Result<LogSlice>> ColdRead::run() {
     const auto& [from, upper, max_bytes, at_least_one] = wanted_;
     for (;;) {

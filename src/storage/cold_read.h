@@ -28,6 +28,8 @@ class ColdRead {
 public:
     ColdRead(LogParts& log, const Wanted& wanted);
     Task<Result<LogSlice>> run();
+    /// Of a run that failed: a file that cannot be read is reported, once.
+    void tell_of(const Error& why) const;
 
 private:
     Task<Status> find_place();

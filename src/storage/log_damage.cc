@@ -201,6 +201,13 @@ Task<Result<DamagedRange>> LogParts::note_damage(std::shared_ptr<Segment> segmen
     co_return range;
 }
 
+void LogParts::note_unreadable(const Segment& segment, const Error& why) {
+    if (unreadable.size() >= kMostNotes || !unreadable.insert(why.detail).second) return;
+    home.report({Damage::Kind::file, segment.log_path(), 0,
+                 fmt::format("{} or an index of it cannot be read; its records are not served: {}",
+                             segment.log_path(), why.detail)});
+}
+
 Task<Result<bool>> LogParts::stands(std::shared_ptr<Segment> segment, OffsetIndex::Entry entry) {
     if (entry.position == 0) co_return true;
     PieceRules rules;

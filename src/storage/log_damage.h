@@ -29,6 +29,7 @@ struct Damage {
         batch,  ///< records are lost here
         index,  ///< built anew from the log
         state,  ///< a snapshot or checkpoint: built anew, or done without
+        file,   ///< cannot be read at all: gone, not ours to read, on a failing disk
     };
     Kind kind = Kind::batch;
     std::string path;
@@ -42,6 +43,7 @@ struct DamageCounts {
     uint64_t batches = 0;
     uint64_t indexes = 0;
     uint64_t states = 0;
+    uint64_t files = 0;
 };
 
 /// Where a reader met it.

@@ -39,6 +39,12 @@ BrokerEpoch parse_clean_shutdown(std::string_view text) {
     return BrokerEpoch{epoch};
 }
 
+/// What only a log directory has: nobody formats, or closes, a folder for less.
+bool tells_of_logs(const DirectoryEntry& entry) {
+    const bool log = entry.is_directory && parse_log_directory(entry.name).has_value();
+    return log || entry.name == kMetaPropertiesFile || parse_journal_file(entry.name).has_value();
+}
+
 Offset value_of(const OffsetCheckpoint& entries, const TopicPartition& log) {
     const auto at = entries.find(log);
     return at == entries.end() ? kNoOffset : at->second;
@@ -65,9 +71,7 @@ Task<Result<std::unique_ptr<LogDirectory>>> LogDirectory::open(Ports ports,
     std::unique_ptr<LogDirectory> directory(new LogDirectory(ports, std::move(path), settings));
     auto lock = co_await ports.files.lock(directory->file(kLockFile));
     if (!lock && lock.error().code == ErrorCode::locked) {
-        co_return fail(
-            ErrorCode::locked,
-            fmt::format("{} is in use by another process (its .lock is held)", directory->path_));
+        co_return fail(ErrorCode::locked, fmt::format("in use: {}", lock.error().detail));
     }
     if (!lock) co_return std::unexpected(lock.error());
     directory->lock_ = *std::move(lock);
@@ -92,13 +96,10 @@ Task<Status> LogDirectory::read_state() {
     clean_ = shutdown.has_value();
     if (clean_) previous_broker_epoch_ = parse_clean_shutdown(shutdown->text());
     CO_TRY(const auto entries, co_await ports_.files.list(path_));
-    bool occupied = meta_.has_value();
     for (const DirectoryEntry& entry : entries) {
         guarded_ = guarded_ || (entry.is_directory && entry.name == kGuardFolder);
-        const bool log = entry.is_directory && parse_log_directory(entry.name).has_value();
-        occupied = occupied || log || parse_journal_file(entry.name).has_value();
     }
-    empty_ = !occupied;
+    empty_ = std::ranges::none_of(entries, tells_of_logs);
     const auto text_of = [](const Result<Buffer>& read) { return read ? read->text() : ""; };
     co_return co_await read_sums(text_of(properties), text_of(shutdown));
 }
@@ -457,10 +458,14 @@ Task<Status> LogDirectory::close(std::vector<LogCheckpoint> logs, BrokerEpoch br
 }
 
 Task<Status> close_directory(Ports ports, std::string path, StorageSettings settings) {
-    CO_TRY(const auto directory, co_await LogDirectory::open(ports, path, settings));
-    if (directory->is_empty()) {
-        co_return fail(ErrorCode::not_found, fmt::format("{} is not a log directory", path));
+    const auto entries = co_await ports.files.list(path);
+    const bool absent = !entries && entries.error().code == ErrorCode::not_found;
+    if (absent) co_return fail(ErrorCode::not_found, "there is no such directory");
+    if (!entries) co_return std::unexpected(entries.error());
+    if (std::ranges::none_of(*entries, tells_of_logs)) {
+        co_return fail(ErrorCode::not_found, "this is no log directory");
     }
+    CO_TRY(const auto directory, co_await LogDirectory::open(ports, path, settings));
     const BrokerEpoch epoch = directory->previous_broker_epoch();
     CO_TRY_STATUS(co_await directory->recover());
     CO_TRY_STATUS(co_await directory->begin_serving());

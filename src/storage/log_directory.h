@@ -114,7 +114,8 @@ private:
     bool has_cleaner_offsets_ = false;
 };
 
-/// `ottla storage close DIR`: open, recover, clean stop, offline.
+/// `ottla storage close DIR`: open, recover, clean stop, offline. not_found, and nothing made there,
+/// if it is no log directory.
 Task<Status> close_directory(Ports ports, std::string path, StorageSettings settings = {});
 
 }  // namespace ottla::storage

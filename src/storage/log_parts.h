@@ -133,6 +133,7 @@ struct LogParts {
 
     // Damage (log_damage.h).
     std::vector<DamagedRange> damaged;
+    std::set<std::string> unreadable;  ///< what was said of files that cannot be read
     /// Bases of segments whose indexes are being built anew.
     std::set<Offset> rebuilding;
 
@@ -237,6 +238,8 @@ struct LogParts {
     [[nodiscard]] Offset limit_of(size_t index) const;
     /// There is no sound batch where `found` says: how far that goes.
     Task<Result<DamagedRange>> note_damage(std::shared_ptr<Segment> segment, FoundDamage found);
+    /// A reader could not read the file of a segment; said once for each reason.
+    void note_unreadable(const Segment& segment, const Error& why);
     /// The end of the damaged range that holds `offset`; `offset` if none does.
     [[nodiscard]] Offset behind_damage(Offset offset) const;
     [[nodiscard]] std::string sums_path(const Segment& segment) const;

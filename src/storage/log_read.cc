@@ -60,7 +60,9 @@ Task<Result<LogSlice>> Log::read_cold(Offset from,
                                       bool at_least_one) {
     const Gate::Pass pass = parts_->users.enter();
     ColdRead reading(*parts_, {from, upper, max_bytes, at_least_one});
-    co_return co_await reading.run();
+    auto answer = co_await reading.run();
+    if (!answer) reading.tell_of(answer.error());
+    co_return answer;
 }
 
 Task<Result<LogSlice>> LogParts::read_any(Offset from, size_t max_bytes) {

@@ -112,6 +112,7 @@ void ShardDirectory::report(const Damage& damage) {
         case Damage::Kind::batch: ++damage_counts_.batches; break;
         case Damage::Kind::index: ++damage_counts_.indexes; break;
         case Damage::Kind::state: ++damage_counts_.states; break;
+        case Damage::Kind::file: ++damage_counts_.files; break;
     }
     if (observer_ != nullptr) observer_->damage_found(damage);
 }

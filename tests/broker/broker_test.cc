@@ -462,7 +462,7 @@ TEST_F(BrokerTest, ASecondProcessOnTheDirectorySaysSo) {
         ASSERT_FALSE(refused);
         EXPECT_EQ(refused.error().code, ErrorCode::locked);
         EXPECT_NE(refused.error().detail.find("/data"), std::string::npos);
-        sim::run(world_, second.runtime(0), (*other)->stop());
+        (void)sim::run(world_, second.runtime(0), (*other)->stop());
     }
     stop();
 }

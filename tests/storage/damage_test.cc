@@ -64,6 +64,23 @@ TEST(Damage, AnyFlippedBitOfASegmentHurtsOnlyItsBatch) {
     EXPECT_EQ(bench.values(*bench.find("other")).size(), 9U);
 }
 
+TEST(Damage, ASegmentThatCannotBeReadIsToldOnceAndItsReadersGetAnError) {
+    DamageBench bench;
+    Log& log = cold_log(bench);
+    const StoredBatches wanted = bench.stored(log);
+    const auto& segments = log.parts().segments;
+    const Offset behind = segments[1]->base();
+    const std::string path = segments[0]->log_path();
+    ASSERT_TRUE(bench.bench.run(bench.ports().files.unlink(path)));
+    for (int again = 0; again < 3; ++again) {
+        EXPECT_NE(bench.read_wrongly(log, wanted, Offset{0}, 1000), "");
+        EXPECT_EQ(bench.read_wrongly(log, wanted, behind, 1000), "");
+    }
+    ASSERT_EQ(bench.found(Damage::Kind::file), 1U);
+    EXPECT_NE(bench.damages.back().what.find(path), std::string::npos) << bench.damages.back().what;
+    EXPECT_TRUE(bench.failures.empty());
+}
+
 TEST(Damage, AnyFlippedBitOfAnOffsetIndexChangesNoAnswer) {
     DamageBench bench;
     Log& log = cold_log(bench);
