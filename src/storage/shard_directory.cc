@@ -107,6 +107,11 @@ void ShardDirectory::fail_with(const Error& why) {
     }
 }
 
+void ShardDirectory::found_no_direct() {
+    if (!std::exchange(takes_direct_, false)) return;
+    if (observer_ != nullptr) observer_->directory_is_buffered(served_.path);
+}
+
 void ShardDirectory::report(const Damage& damage) {
     switch (damage.kind) {
         case Damage::Kind::batch: ++damage_counts_.batches; break;
