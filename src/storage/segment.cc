@@ -80,6 +80,11 @@ uint64_t Segment::time_index_bytes() const {
     const uint64_t dropped = in_files_.times > 0 ? in_files_.times : most_index_entries();
     return (indexes_loaded_ ? times_.size() : dropped) * TimeIndex::kEntryBytes;
 }
+void Segment::trim_indexes() {
+    offsets_.trim();
+    times_.trim();
+    transactions_.trim();
+}
 size_t Segment::index_bytes() const {
     const size_t of_sums =
         sums_ == nullptr ? 0 : sizeof(SegmentSums) + sums_->chunks.size() * sizeof(HeadChunk);

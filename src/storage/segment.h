@@ -165,7 +165,9 @@ public:
     /// And sums that can be read again. Not of a growing one, while pinned, or before the files say
     /// all there is and are synced. For IndexCache, which knows that it is closed.
     void drop_indexes();
-    /// Memory that they and the sums take.
+    /// They grow no more: what was kept for that is given back.
+    void trim_indexes();
+    /// Memory that they and the sums take, of a segment that was trimmed.
     [[nodiscard]] size_t index_bytes() const;
     [[nodiscard]] KeptIndexes& kept_indexes() { return kept_indexes_; }
     /// Takes those of `scratch`, which noted the batches of this segment's file: all of a closed
