@@ -471,6 +471,7 @@ Task<Status> LogParts::truncate(Offset offset) {
         effects.back().position = UINT64_MAX;
         CO_TRY_STATUS(co_await place.segment->truncate_file(place.position));
     }
+    CO_TRY_STATUS(co_await find_largest_time());
     if (home.settings().faults.keep_producers_over_truncation) co_return Status();
     Status rebuilt;
     Offset start{0};
@@ -485,6 +486,34 @@ Task<Status> LogParts::truncate(Offset offset) {
                                    rebuilt.error().code == ErrorCode::kafka_storage_error);
     if (disk) home.fail_with(rebuilt.error());
     co_return rebuilt;
+}
+
+namespace {
+
+class LargestTime final : public BatchVisitor {
+public:
+    void visit(const BatchView& batch, uint64_t) override {
+        if (batch.max_timestamp() <= time) return;
+        time = batch.max_timestamp();
+        offset = batch.last_offset();
+    }
+    WallTime time = kNoTimestamp;
+    Offset offset{0};
+};
+
+}  // namespace
+
+/// Behind the last entry of the time index a larger one may be left, which only the batches know.
+Task<Status> LogParts::find_largest_time() {
+    for (;;) {
+        const Offset start = log_start;
+        const Offset from = std::max({active().time_index().last().offset, active().base(), start});
+        LargestTime largest;
+        const Status visited = co_await visit_batches(from, log_end, largest);
+        if (visited) active().note_largest_time(largest.time, largest.offset);
+        // Retention may take what was about to be read: then from where the log begins now.
+        if (visited || start == log_start) co_return visited;
+    }
 }
 
 LeaderEpoch Log::latest_epoch() const {

@@ -202,6 +202,7 @@ struct LogParts {
     void cut(const Place& place);
     [[nodiscard]] Error passed_by_start(Offset offset) const;
     Task<Status> truncate(Offset offset);
+    Task<Status> find_largest_time();
     /// `fresh` takes the place of `old`, whose files it has replaced; the caller holds shape and
     /// lane.
     Task<Status> replace_segments(std::vector<std::shared_ptr<Segment>> old,

@@ -116,7 +116,13 @@ public:
         limits_.jitter_ms = std::min(jitter, limits.segment_ms);
     }
     /// Forgets what was noted from `offset` on, which lies at `position`.
+    /// The largest time is that of the last index entry then, until note_largest_time.
     void note_truncate(Offset offset, uint64_t position);
+    void note_largest_time(WallTime time, Offset offset) {
+        if (time <= max_timestamp_) return;
+        max_timestamp_ = time;
+        offset_of_max_timestamp_ = offset;
+    }
 
     // Files. One at a time, except read.
     /// Makes the file if there is none. `bytes` lie at `position`.
