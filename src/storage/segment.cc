@@ -354,7 +354,7 @@ Task<Status> Segment::load() {
     co_return Status();
 }
 
-Task<Status> Segment::load_indexes() {
+Task<Status> Segment::load_indexes(std::optional<SegmentSums> sums) {
     const uint64_t most = static_cast<uint64_t>(limits_.index_bytes) + TimeIndex::kEntryBytes;
     while (!indexes_loaded_) {
         const uint64_t cuts = index_cuts_;
@@ -374,6 +374,10 @@ Task<Status> Segment::load_indexes() {
         Status fits = offsets_.load(offsets.span(), size_);
         if (fits) fits = times_.load(times.span());
         if (fits) fits = transactions_.load(aborted.span(), base_);
+        const bool summed = !sums || (sums->offsets == sum_of(offsets.span()) &&
+                                      sums->times == sum_of(times.span()) &&
+                                      sums->transactions == sum_of(aborted.span()));
+        if (fits && !summed) fits = fail(ErrorCode::corrupt, "they are not those of its sums");
         if (!fits) {
             clear_indexes();
             co_return fits;

@@ -166,8 +166,9 @@ public:
     Task<Status> restore(SegmentEntry from);
     /// Walks with CRCs what the file has behind size().
     Task<Result<SegmentEnd>> catch_up(BatchVisitor* visitor);
-    /// The index files are read again if they were dropped (drop_indexes).
-    Task<Status> load_indexes();
+    /// The index files are read again if they were dropped (drop_indexes). `corrupt` if they make no
+    /// sense, or are not those of `sums`.
+    Task<Status> load_indexes(std::optional<SegmentSums> sums = {});
     /// And sums that can be read again. Not of a growing one, while pinned, or before the files say
     /// all there is and are synced. For IndexCache, which knows that it is closed.
     void drop_indexes();

@@ -186,9 +186,9 @@ bool ShardDirectory::acts_when_written(const JournalGroup& group) const {
 void ShardDirectory::group_written(const JournalGroup& group) {
     for (const GroupMark& mark : group.marks) {
         LogParts* log = find(mark.instance);
-        if (log != nullptr && log->config.durability == Durability::relaxed) {
-            log->advance_durable(mark.end);
-        }
+        if (log == nullptr) continue;
+        const bool relaxed = log->config.durability == Durability::relaxed;
+        if (relaxed || settings_.faults.relax_whole_group) log->advance_durable(mark.end);
     }
 }
 

@@ -58,9 +58,9 @@ void end_round(StorageWorld& storage) {
     }
     if (!storage.failure.empty()) return;
     if (end < 6) {
-        storage.process.kill();
+        storage.kill();
     } else {
-        storage.machine.power_cut();
+        storage.power_cut();
     }
 }
 
@@ -91,17 +91,12 @@ ScenarioOutcome run_storage_scenario(const ScenarioOptions& options) {
         // Everything still there, and again after the power went without a warning.
         storage.start();
         if (storage.run_until_serving()) {
-            storage.machine.power_cut();
+            storage.power_cut();
             storage.start();
             storage.run_until_serving();
         }
     }
-    ScenarioOutcome outcome;
-    outcome.trace = storage.world.trace_hash();
-    outcome.events = storage.world.events();
-    outcome.seconds = std::chrono::duration<double>(storage.world.now()).count();
-    outcome.failure = storage.failure;
-    return outcome;
+    return storage.outcome();
 }
 
 }  // namespace ottla::sim
