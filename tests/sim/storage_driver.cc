@@ -394,6 +394,8 @@ Task<> LogDriver::wait_until_durable() {
 Task<> LogDriver::switch_durability() {
     const bool relaxed = log_->config().durability == storage::Durability::relaxed;
     const auto to = relaxed ? storage::Durability::strict : storage::Durability::relaxed;
+    if (relaxed) co_await have_something_unsynced();
+    if (is_offline()) co_return;
     const size_t acknowledged = tested_.model.acknowledged();
     const Status done = co_await log_->set_durability(to);
     if (!done) {
@@ -402,7 +404,17 @@ Task<> LogDriver::switch_durability() {
     }
     // Back to strict: whatever it acknowledged while it was not is synced now.
     if (relaxed) tested_.model.synced(acknowledged);
+    if (relaxed && tested_.durability.below(10) == 0) world_.power_goes = true;
     tested_.config.durability = to;
+}
+
+/// Written and acknowledged, and its sync on the way.
+Task<> LogDriver::have_something_unsynced() {
+    co_await append();
+    const Offset end = log_->log_end();
+    for (int i = 0; i < 500 && !is_offline() && log_->durable_end() < end; ++i) {
+        static_cast<void>(co_await ports_.runtime.sleep_for(std::chrono::microseconds(20)));
+    }
 }
 
 Task<> LogDriver::remove() {

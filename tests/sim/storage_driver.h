@@ -56,6 +56,7 @@ private:
     Task<> wait_until_durable();
     Task<> remove();
     Task<> switch_durability();
+    Task<> have_something_unsynced();
     void create();
 
     // storage_hurt.cc

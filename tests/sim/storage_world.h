@@ -106,6 +106,7 @@ public:
     std::map<uint64_t, Buffer> sent;  ///< batches by content, to send them again
     std::string failure;
     std::optional<std::string> failing;  ///< where the disk fails: directories go offline
+    bool power_goes = false;   ///< at once: a log has just promised something
     bool may_be_full = false;  ///< the disk is small: appends are refused, nothing goes offline
     std::optional<std::string> damaged;  ///< a file in which a bit flipped since the last life
     uint64_t large_value = 3000;         ///< one record of eight is as large as that, or less
