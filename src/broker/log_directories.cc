@@ -124,6 +124,10 @@ Status LogDirectories::check_nodes() const {
     return {};
 }
 
+raft::LastWriter LogDirectories::last_writer() const {
+    return directories_.front()->was_ours() ? raft::LastWriter::ours : raft::LastWriter::anybody;
+}
+
 std::vector<Uuid> LogDirectories::directory_ids() const {
     std::vector<Uuid> ids;
     for (const auto& directory : directories_) ids.push_back(directory->meta()->directory_id);

@@ -12,6 +12,7 @@
 #include "broker/node_facts.h"
 #include "ottla/ports.h"
 #include "raft/format.h"
+#include "raft/metadata_log.h"
 #include "storage/log_directory.h"
 
 namespace ottla::broker {
@@ -28,6 +29,8 @@ public:
 
     /// Cluster, metadata directory and what its bootstrap checkpoint says.
     [[nodiscard]] const raft::NodeIdentity& identity() const { return identity_; }
+    /// Of the metadata log. To be asked before recover_and_serve.
+    [[nodiscard]] raft::LastWriter last_writer() const;
     [[nodiscard]] std::vector<Uuid> directory_ids() const;
     [[nodiscard]] std::vector<storage::ServedDirectory> served() const;
     [[nodiscard]] std::vector<storage::FoundLog> logs() const;

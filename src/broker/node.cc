@@ -105,6 +105,7 @@ Task<Status> Node::open_quorum() {
     options.settings = facts_.settings;
     options.bootstrap = directories_->identity().bootstrap;
     options.raft.directory = directories_->identity().metadata_log;
+    options.raft.last_writer = directories_->last_writer();
     options.raft.self = {facts_.id, directories_->identity().directory_id};
     if (!facts_.settings.list("controller.quorum.voters").empty()) {
         raft::Voter self;

@@ -201,6 +201,29 @@ void Shard::directory_has_room(const std::string& log_dir) {
                                            runtime().shard().value(), log_dir));
 }
 
+void Shard::directory_is_buffered(const std::string& log_dir) {
+    runtime().spawn(tell_buffered(log_dir));
+}
+
+Task<> Shard::tell_buffered(std::string log_dir) {
+    const Gate::Pass inside = background_.enter();
+    if (!inside) co_return;
+    auto tell = [log_dir](Shard& there) { return there.hear_of_buffered(log_dir); };
+    auto telling = on(ShardIndex{0}, std::move(tell));
+    (void)co_await std::move(telling);
+}
+
+/// Every shard finds out on its own; one line a directory is enough.
+Task<Status> Shard::hear_of_buffered(std::string log_dir) {
+    if (buffered_directories_.insert(log_dir).second) {
+        log_.write(LogLevel::info,
+                   fmt::format("log directory {} takes no direct writes: segments are flushed "
+                               "through the page cache",
+                               log_dir));
+    }
+    co_return Status();
+}
+
 void Shard::damage_found(const storage::Damage& damage) {
     switch (damage.kind) {
         case storage::Damage::Kind::batch: damaged_batches_.add(); break;

@@ -118,6 +118,7 @@ public:
     void directory_failed(const std::string& log_dir, const Error& why) override;
     void directory_full(const std::string& log_dir, const Error& why) override;
     void directory_has_room(const std::string& log_dir) override;
+    void directory_is_buffered(const std::string& log_dir) override;
     void damage_found(const storage::Damage& damage) override;
     void indexes_take(size_t bytes) override { index_bytes_.set(static_cast<int64_t>(bytes)); }
 
@@ -126,6 +127,8 @@ private:
     Task<Result<int64_t>> next_producer_id_here();
     Task<> spread_failure(std::string log_dir, Error why);
     Task<Status> hear_of_failure(std::string log_dir, Error why);
+    Task<> tell_buffered(std::string log_dir);
+    Task<Status> hear_of_buffered(std::string log_dir);
 
     Ports ports_;
     const NodeFacts& facts_;
@@ -151,6 +154,7 @@ private:
     Counter& unreadable_files_;
     Gauge& index_bytes_;
     ProducerIdBlock producer_ids_;  // shard 0
+    std::set<std::string> buffered_directories_;  // shard 0: those that the log was told of
     Budget producer_id_turn_;       // one at a time asks for the next block
     Gate background_;
     storage::LogStore store_;

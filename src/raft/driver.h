@@ -48,6 +48,7 @@ struct RaftOptions {
     /// controller.quorum.voters, for logs formatted without dynamic voters (kraft.version 0).
     VoterSet static_voters;
     storage::SegmentLimits limits;
+    LastWriter last_writer = LastWriter::ours;
 };
 
 class RaftDriver {

@@ -67,14 +67,30 @@ private:
     Status status_;
 };
 
-/// A batch behind damage that was written under a later sync than the damaged bytes: the first one of an
-/// epoch is synced before anything else of it is written (append).
-bool proves_damage(std::span<const std::byte> rest, Offset end, LeaderEpoch epoch) {
+/// May the log be cut at the first byte that is no batch? It may if nothing behind it was ever promised:
+/// a fetch from there or beyond, our own end in a high watermark, a snapshot. Every promise leaves after
+/// a sync of what it speaks of, here as in Kafka (KafkaRaftClient flushes before its end counts, a
+/// follower before its next fetch), and what is synced does not tear. So torn bytes belong to the last
+/// append, and no part of that was promised; but damaged bytes of an earlier append were, and cutting
+/// them would take back a vote for what others have committed. What tells the two apart is a sound
+/// batch behind the damage that must have been written under a later sync:
+///   - more than kLargestAppend behind it, whoever wrote;
+///   - of a later epoch, if this program wrote: it syncs the first batch of an epoch before anything
+///     else of it (append). Kafka's leader flushes all that it has drained of a new epoch at once, and a
+///     follower what one fetch brought, of several epochs perhaps: there it proves nothing, and the
+///     log is cut as Kafka's own recovery would.
+/// quorum-state is no evidence: its epoch and vote are promised before an epoch has a record, and outlive
+/// the cut. A snapshot is, and a log that would end below one is refused (load_segments).
+bool proves_damage(std::span<const std::byte> rest,
+                   Offset end,
+                   LeaderEpoch epoch,
+                   LastWriter writer) {
     for (size_t at = 1; at + kBatchHeaderBytes <= rest.size(); ++at) {
         if (rest[at + batch_layout::kMagic] != std::byte{kBatchMagic}) continue;
         const auto batch = parse_batch(rest.subspan(at));
         if (!batch || batch->base_offset() <= end || !crc_matches(*batch)) continue;
-        if (batch->leader_epoch() > epoch || at > kLargestAppend) return true;
+        const bool later_epoch = batch->leader_epoch() > epoch && writer == LastWriter::ours;
+        if (later_epoch || at > kLargestAppend) return true;
     }
     return false;
 }
@@ -91,8 +107,10 @@ MetadataLog::MetadataLog(Ports ports, std::string directory, storage::SegmentLim
 Task<Result<std::unique_ptr<MetadataLog>>> MetadataLog::open(Ports ports,
                                                              std::string directory,
                                                              storage::SegmentLimits limits,
-                                                             LogInspector* inspector) {
+                                                             LogInspector* inspector,
+                                                             LastWriter writer) {
     std::unique_ptr<MetadataLog> log(new MetadataLog(ports, std::move(directory), limits));
+    log->last_writer_ = writer;
     CO_TRY_STATUS(co_await log->load(inspector));
     co_return log;
 }
@@ -201,7 +219,9 @@ Task<Status> MetadataLog::refuse_provable_damage(storage::Segment& segment,
                                                  storage::SegmentEnd found) {
     CO_TRY(const FileStatus status, co_await ports_.files.status(segment.log_path()));
     CO_TRY(const Buffer rest, co_await segment.read(found.position, status.size - found.position));
-    if (proves_damage(rest.span(), end_, last_epoch())) co_return std::unexpected(*found.damage);
+    if (proves_damage(rest.span(), end_, last_epoch(), last_writer_)) {
+        co_return std::unexpected(*found.damage);
+    }
     co_return Status();
 }
 

@@ -10,7 +10,8 @@
 // Invariants: append returns when the batches, the names of their files and the epoch they begin
 // are durable; one append at a time; what open() found was synced again before it returned, because
 // a killed process leaves bytes that only the page cache knows. A torn tail is cut at open; damage
-// before bytes that a later sync proves to be durable is `corrupt`, never cut. After an error of
+// before bytes that a later sync proves to be durable is `corrupt`, never cut; what proves that depends
+// on who wrote last (LastWriter; the argument stands at proves_damage). After an error of
 // append the log is of no use: the owner ends the process (a sync is not retried). Errors: corrupt
 // (names file and position), io_error, no_space, not_found (never formatted).
 #pragma once
@@ -41,13 +42,20 @@ protected:
     ~LogInspector() = default;
 };
 
+/// Who may have appended what open() finds at the end.
+enum class LastWriter : uint8_t {
+    ours,    ///< nobody but this program: the guard stood, or its clean stop is proven
+    anybody  ///< perhaps Kafka's controller, which syncs less often
+};
+
 class MetadataLog {
 public:
     /// `inspector` may be null and is not kept.
     static Task<Result<std::unique_ptr<MetadataLog>>> open(Ports ports,
                                                            std::string directory,
                                                            storage::SegmentLimits limits,
-                                                           LogInspector* inspector = nullptr);
+                                                           LogInspector* inspector = nullptr,
+                                                           LastWriter writer = LastWriter::ours);
 
     /// The newest snapshot, where the rest of the log begins to matter.
     [[nodiscard]] const SnapshotId& snapshot_id() const { return snapshot_id_; }
@@ -96,6 +104,7 @@ private:
     storage::LeaderEpochs epochs_;
     std::vector<std::unique_ptr<storage::Segment>> segments_;
     Offset end_{0};
+    LastWriter last_writer_ = LastWriter::ours;
 };
 
 }  // namespace ottla::raft

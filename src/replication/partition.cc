@@ -144,10 +144,16 @@ Task<Status> Partition::wait_committed(Offset end, Instant deadline) {
     co_return Status();
 }
 
-Task<Result<storage::LogSlice>> Partition::read(FetchAsk ask, Offset upper) {
-    auto hot = log_.read(ask.from, ask.max_bytes, upper, ask.at_least_one);
-    if (hot || hot.error().code != ErrorCode::would_block) co_return hot;
-    co_return co_await log_.read_cold(ask.from, ask.max_bytes, upper, ask.at_least_one);
+Task<Result<storage::CommittedSlice>> Partition::read(FetchAsk ask, Offset upper) {
+    if (ask.committed) {
+        co_return co_await log_.read_committed(ask.from, ask.max_bytes, upper, ask.at_least_one);
+    }
+    auto records = log_.read(ask.from, ask.max_bytes, upper, ask.at_least_one);
+    if (!records && records.error().code == ErrorCode::would_block) {
+        records = co_await log_.read_cold(ask.from, ask.max_bytes, upper, ask.at_least_one);
+    }
+    CO_TRY(storage::LogSlice slice, std::move(records));
+    co_return storage::CommittedSlice{std::move(slice), {}};
 }
 
 Offset Partition::readable_end(bool committed) const {
@@ -177,19 +183,13 @@ Task<FetchAnswer> Partition::fetch(FetchAsk ask) {
     answer.log_start = log_.log_start();
     const bool wants_data = ask.max_bytes > 0 || ask.at_least_one;
     if (ask.from >= upper || !wants_data) co_return answer;
-    Result<storage::LogSlice> slice = co_await read(ask, upper);
+    Result<storage::CommittedSlice> slice = co_await read(ask, upper);
     if (!slice) {
         answer = {.error = slice.error().code};
         co_return answer;
     }
-    answer.records = std::move(slice->bytes);
-    if (!ask.committed || answer.records.empty()) co_return answer;
-    auto aborted = co_await log_.aborted_transactions(ask.from, slice->next);
-    if (aborted) {
-        answer.aborted = *std::move(aborted);
-    } else {
-        answer = {.error = aborted.error().code};
-    }
+    answer.records = std::move(slice->records.bytes);
+    answer.aborted = std::move(slice->aborted);
     co_return answer;
 }
 

@@ -129,7 +129,7 @@ private:
     [[nodiscard]] Offset readable_end(bool committed) const;
     [[nodiscard]] AppendRefusal refusal(Error error) const;
     void act(const ReplicaSet::Effects& effects);
-    Task<Result<storage::LogSlice>> read(FetchAsk ask, Offset upper);
+    Task<Result<storage::CommittedSlice>> read(FetchAsk ask, Offset upper);
     Task<Result<storage::TimestampedOffset>> find_timestamp(int64_t timestamp, bool committed);
 
     Runtime& runtime_;

@@ -65,6 +65,7 @@ LogParts::LogParts(LogIdentity who, const LogConfig& settings, ShardDirectory& d
       producers(directory.settings().faults),
       users(directory.runtime()),
       shape(directory.runtime(), 1),
+      rebuilding_ended(directory.runtime()),
       lane(directory.runtime(), 1) {}
 
 Status LogParts::usable() const {
@@ -218,6 +219,7 @@ void LogParts::cut(const Place& place) {
     const Offset boundary = place.base;
     const uint64_t position = place.position;
     ++generation;
+    ++cuts;
     while (!tail.empty() && tail.back().base >= boundary) {
         const TailBatch last = tail.back();
         const bool unflushed = tail.end() - 1 >= flush_cursor;
@@ -306,6 +308,7 @@ Task<Status> Log::set_durability(Durability durability) {
     if (durability == Durability::strict && parts.config.durability == Durability::relaxed) {
         // From here on nothing is acknowledged before its sync; what was must be synced first.
         parts.config.durability = Durability::strict;
+        if (parts.home.settings().faults.strict_without_sync) co_return Status();
         CO_TRY_STATUS(co_await parts.home.journal().wait_durable(parts.marked_group));
     }
     parts.config.durability = durability;
@@ -471,6 +474,7 @@ Task<Status> LogParts::truncate(Offset offset) {
         effects.back().position = UINT64_MAX;
         CO_TRY_STATUS(co_await place.segment->truncate_file(place.position));
     }
+    CO_TRY_STATUS(co_await find_largest_time());
     if (home.settings().faults.keep_producers_over_truncation) co_return Status();
     Status rebuilt;
     Offset start{0};
@@ -485,6 +489,34 @@ Task<Status> LogParts::truncate(Offset offset) {
                                    rebuilt.error().code == ErrorCode::kafka_storage_error);
     if (disk) home.fail_with(rebuilt.error());
     co_return rebuilt;
+}
+
+namespace {
+
+class LargestTime final : public BatchVisitor {
+public:
+    void visit(const BatchView& batch, uint64_t) override {
+        if (batch.max_timestamp() <= time) return;
+        time = batch.max_timestamp();
+        offset = batch.last_offset();
+    }
+    WallTime time = kNoTimestamp;
+    Offset offset{0};
+};
+
+}  // namespace
+
+/// Behind the last entry of the time index a larger one may be left, which only the batches know.
+Task<Status> LogParts::find_largest_time() {
+    for (;;) {
+        const Offset start = log_start;
+        const Offset from = std::max({active().time_index().last().offset, active().base(), start});
+        LargestTime largest;
+        const Status visited = co_await visit_batches(from, log_end, largest);
+        if (visited) active().note_largest_time(largest.time, largest.offset);
+        // Retention may take what was about to be read: then from where the log begins now.
+        if (visited || start == log_start) co_return visited;
+    }
 }
 
 LeaderEpoch Log::latest_epoch() const {
@@ -516,28 +548,6 @@ Offset Log::last_stable_offset() const {
     const Offset unstable = parts_->producers.first_unstable().value_or(parts_->high_watermark);
     // A transaction that began below the log's start has nothing there any more.
     return std::min(std::max(unstable, parts_->log_start), parts_->high_watermark);
-}
-
-Task<Result<std::vector<AbortedTransaction>>> Log::aborted_transactions(Offset from, Offset to) {
-    LogParts& log = *parts_;
-    CO_TRY_STATUS(log.usable());
-    const Gate::Pass pass = log.users.enter();
-    std::vector<AbortedTransaction> found;
-    // A copy: segments come and go while indexes are read.
-    const std::vector<std::shared_ptr<Segment>> held(
-        log.segments.begin() + static_cast<ptrdiff_t>(log.segment_index(from)), log.segments.end());
-    for (const std::shared_ptr<Segment>& segment : held) {
-        const auto indexes = co_await log.ensure_indexes(segment);
-        // Cut off meanwhile, and what ended there with it. What retention took is an error: who asks
-        // has its records already.
-        if (!indexes && !log.holds(*segment) && segment->base() >= log.log_end) break;
-        if (!indexes) co_return std::unexpected(indexes.error());
-        if (!indexes->transactions().collect(from, to, found)) break;
-    }
-    std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) {
-        return std::tie(a.first, a.last) < std::tie(b.first, b.last);
-    });
-    co_return found;
 }
 
 std::optional<Offset> Log::first_open_transaction() const {

@@ -55,6 +55,8 @@ public:
     /// No meta.properties, no log, no journal: free to format.
     [[nodiscard]] bool is_empty() const { return empty_; }
     [[nodiscard]] bool was_clean() const { return clean_; }
+    /// Nobody but Ottla has written here since it last began or stopped serving.
+    [[nodiscard]] bool was_ours() const { return guarded_ || ours_; }
     /// The broker epoch of the last clean stop (KIP-966); -1 if it was not clean or does not say.
     [[nodiscard]] BrokerEpoch previous_broker_epoch() const { return previous_broker_epoch_; }
     [[nodiscard]] ServedDirectory served() const;

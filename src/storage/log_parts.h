@@ -96,6 +96,8 @@ struct LogParts {
     Offset high_watermark{0};
     /// Counts whatever makes an earlier look at segments or positions wrong.
     uint64_t generation = 0;
+    /// Counts truncations.
+    uint64_t cuts = 0;
     uint64_t size_bytes = 0;
 
     LogTail tail;
@@ -136,6 +138,8 @@ struct LogParts {
     std::set<std::string> unreadable;  ///< what was said of files that cannot be read
     /// Bases of segments whose indexes are being built anew.
     std::set<Offset> rebuilding;
+    /// One of them is done, or was given up.
+    Event rebuilding_ended;
 
     // The lane.
     Budget lane;
@@ -203,6 +207,7 @@ struct LogParts {
     void cut(const Place& place);
     [[nodiscard]] Error passed_by_start(Offset offset) const;
     Task<Status> truncate(Offset offset);
+    Task<Status> find_largest_time();
     /// `fresh` takes the place of `old`, whose files it has replaced; the caller holds shape and
     /// lane.
     Task<Status> replace_segments(std::vector<std::shared_ptr<Segment>> old,
@@ -229,7 +234,11 @@ struct LogParts {
     /// Those of a closed segment may be dropped from now on.
     void keep_indexes(Segment& segment) const;
     Task<Status> rebuild_indexes(std::shared_ptr<Segment> segment);
-    Task<> rebuild_in_background(std::shared_ptr<Segment> segment);
+    Task<> rebuild_in_background(std::shared_ptr<Segment> segment,
+                                 Gate::Pass alive,
+                                 Gate::Pass inside);
+    /// Whoever waited for them looks again, whatever came of it.
+    void end_rebuilding(Offset base);
     /// Its offset index led somewhere else than it said.
     void distrust_index(std::shared_ptr<Segment> segment, std::string why);
     /// Is there a sound batch where `entry` of the segment's index says?
@@ -247,6 +256,8 @@ struct LogParts {
     Task<Result<std::optional<SegmentSums>>> load_sums(std::shared_ptr<Segment> segment);
     /// Those that a reader of `segment`, who holds a pin of it, needs are there afterwards.
     Task<Status> ensure_sums(std::shared_ptr<Segment> segment);
+    /// Its indexes were built anew: what sums say of them is said again. The caller holds the lane.
+    Task<Status> renew_sums(std::shared_ptr<Segment> segment);
     Task<Status> save_sums(std::shared_ptr<Segment> segment, SegmentSums sums);
     Task<Status> forget_sums(const Segment& segment);
     Task<Status> drop_sums(std::shared_ptr<Segment> segment);

@@ -80,6 +80,11 @@ uint64_t Segment::time_index_bytes() const {
     const uint64_t dropped = in_files_.times > 0 ? in_files_.times : most_index_entries();
     return (indexes_loaded_ ? times_.size() : dropped) * TimeIndex::kEntryBytes;
 }
+void Segment::trim_indexes() {
+    offsets_.trim();
+    times_.trim();
+    transactions_.trim();
+}
 size_t Segment::index_bytes() const {
     const size_t of_sums =
         sums_ == nullptr ? 0 : sizeof(SegmentSums) + sums_->chunks.size() * sizeof(HeadChunk);
@@ -353,7 +358,7 @@ Task<Status> Segment::load() {
     co_return Status();
 }
 
-Task<Status> Segment::load_indexes() {
+Task<Status> Segment::load_indexes(std::optional<SegmentSums> sums) {
     const uint64_t most = static_cast<uint64_t>(limits_.index_bytes) + TimeIndex::kEntryBytes;
     while (!indexes_loaded_) {
         const uint64_t cuts = index_cuts_;
@@ -373,6 +378,10 @@ Task<Status> Segment::load_indexes() {
         Status fits = offsets_.load(offsets.span(), size_);
         if (fits) fits = times_.load(times.span());
         if (fits) fits = transactions_.load(aborted.span(), base_);
+        const bool summed = !sums || (sums->offsets == sum_of(offsets.span()) &&
+                                      sums->times == sum_of(times.span()) &&
+                                      sums->transactions == sum_of(aborted.span()));
+        if (fits && !summed) fits = fail(ErrorCode::corrupt, "they are not those of its sums");
         if (!fits) {
             clear_indexes();
             co_return fits;

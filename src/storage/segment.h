@@ -117,7 +117,13 @@ public:
         limits_.jitter_ms = std::min(jitter, limits.segment_ms);
     }
     /// Forgets what was noted from `offset` on, which lies at `position`.
+    /// The largest time is that of the last index entry then, until note_largest_time.
     void note_truncate(Offset offset, uint64_t position);
+    void note_largest_time(WallTime time, Offset offset) {
+        if (time <= max_timestamp_) return;
+        max_timestamp_ = time;
+        offset_of_max_timestamp_ = offset;
+    }
 
     // Files. One at a time, except read.
     /// Makes the file if there is none. `bytes` lie at `position`.
@@ -163,12 +169,15 @@ public:
     Task<Status> restore(SegmentEntry from);
     /// Walks with CRCs what the file has behind size().
     Task<Result<SegmentEnd>> catch_up(BatchVisitor* visitor);
-    /// The index files are read again if they were dropped (drop_indexes).
-    Task<Status> load_indexes();
+    /// The index files are read again if they were dropped (drop_indexes). `corrupt` if they make no
+    /// sense, or are not those of `sums`.
+    Task<Status> load_indexes(std::optional<SegmentSums> sums = {});
     /// And sums that can be read again. Not of a growing one, while pinned, or before the files say
     /// all there is and are synced. For IndexCache, which knows that it is closed.
     void drop_indexes();
-    /// Memory that they and the sums take.
+    /// They grow no more: what was kept for that is given back.
+    void trim_indexes();
+    /// Memory that they and the sums take, of a segment that was trimmed.
     [[nodiscard]] size_t index_bytes() const;
     [[nodiscard]] KeptIndexes& kept_indexes() { return kept_indexes_; }
     /// Takes those of `scratch`, which noted the batches of this segment's file: all of a closed

@@ -107,6 +107,11 @@ void ShardDirectory::fail_with(const Error& why) {
     }
 }
 
+void ShardDirectory::found_no_direct() {
+    if (!std::exchange(takes_direct_, false)) return;
+    if (observer_ != nullptr) observer_->directory_is_buffered(served_.path);
+}
+
 void ShardDirectory::report(const Damage& damage) {
     switch (damage.kind) {
         case Damage::Kind::batch: ++damage_counts_.batches; break;
@@ -182,9 +187,9 @@ bool ShardDirectory::acts_when_written(const JournalGroup& group) const {
 void ShardDirectory::group_written(const JournalGroup& group) {
     for (const GroupMark& mark : group.marks) {
         LogParts* log = find(mark.instance);
-        if (log != nullptr && log->config.durability == Durability::relaxed) {
-            log->advance_durable(mark.end);
-        }
+        if (log == nullptr) continue;
+        const bool relaxed = log->config.durability == Durability::relaxed;
+        if (relaxed || settings_.faults.relax_whole_group) log->advance_durable(mark.end);
     }
 }
 

@@ -91,7 +91,7 @@ public:
 
     /// Until a file did not take them.
     [[nodiscard]] bool writes_direct() const { return settings_.direct_flush && takes_direct_; }
-    void found_no_direct() { takes_direct_ = false; }
+    void found_no_direct();
 
     /// The lane of `log` has work.
     void note_work(LogParts& log);

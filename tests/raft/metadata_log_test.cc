@@ -19,8 +19,9 @@ protected:
         bench.disk().prepare_directory("/data");
         ASSERT_TRUE(bench.run(bench.files().make_directory(kDirectory)));
     }
-    Result<std::unique_ptr<MetadataLog>> open() {
-        return bench.run(MetadataLog::open(bench.process.ports(0), kDirectory, limits));
+    Result<std::unique_ptr<MetadataLog>> open(LastWriter writer = LastWriter::ours) {
+        return bench.run(
+            MetadataLog::open(bench.process.ports(0), kDirectory, limits, nullptr, writer));
     }
     std::unique_ptr<MetadataLog> opened() {
         auto log = open();
@@ -35,7 +36,7 @@ protected:
         ASSERT_TRUE(bench.run(log.append({batch(log.end(), epoch, records)})));
     }
     Buffer segment() {
-        auto bytes = bench.run(storage::read_file(bench.files(), kSegment, 1 << 20));
+        auto bytes = bench.run(storage::read_file(bench.files(), kSegment, 1 << 24));
         EXPECT_TRUE(bytes);
         return *bytes;
     }
@@ -115,6 +116,57 @@ TEST_F(MetadataLogTest, DamageBeforeALaterEpochIsNotCut) {
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().code, ErrorCode::corrupt);
     EXPECT_NE(refused.error().detail.find(kSegment), std::string::npos) << refused.error().detail;
+}
+
+/// One append of Kafka's controller began an epoch, and the power cut left the later of its batches.
+TEST_F(MetadataLogTest, WhatKafkaTornOfAnAppendThatBeganAnEpochIsCut) {
+    auto log = opened();
+    append(*log, 1);
+    const size_t second = segment().size();
+    append(*log, 2, 40);
+    append(*log, 2);
+    damage(second + 100);
+    const Buffer before = segment();
+    const auto refused = open(LastWriter::ours);
+    ASSERT_FALSE(refused) << "we would have synced the first before the second was written";
+    EXPECT_EQ(segment().size(), before.size()) << "a refusal changes nothing";
+    auto cut = open(LastWriter::anybody);
+    ASSERT_TRUE(cut) << cut.error().detail;
+    EXPECT_EQ((*cut)->end(), Offset{1});
+    EXPECT_EQ((*cut)->last_epoch(), LeaderEpoch{1});
+    append(**cut, 3);
+    EXPECT_EQ(opened()->end(), Offset{2});
+}
+
+TEST_F(MetadataLogTest, ASnapshotBehindWhatKafkaToreRefusesTheCut) {
+    auto log = opened();
+    append(*log, 1);
+    const size_t second = segment().size();
+    append(*log, 2, 40);
+    append(*log, 2);
+    log.reset();
+    const SnapshotId id{Offset{41}, LeaderEpoch{2}};
+    SnapshotWriting content;
+    content.id = id;
+    const Buffer snapshot = encode_snapshot(content);
+    const std::string path = kDirectory + "/" + snapshot_file_name(id);
+    ASSERT_TRUE(bench.run(storage::write_file(bench.files(), path, snapshot, true)));
+    ASSERT_TRUE(open(LastWriter::anybody)) << "the snapshot itself is sound";
+    damage(second + 100);
+    const auto refused = open(LastWriter::anybody);
+    ASSERT_FALSE(refused) << "what a snapshot stands for was committed";
+    EXPECT_EQ(refused.error().code, ErrorCode::corrupt);
+}
+
+TEST_F(MetadataLogTest, DamageFarBeforeTheEndIsRefusedWhoeverWrote) {
+    auto log = opened();
+    append(*log, 1);
+    const size_t second = segment().size();
+    append(*log, 2, 2000);
+    const size_t one = segment().size() - second;
+    for (size_t bytes = one; bytes <= (9UL << 20U); bytes += one) append(*log, 2, 2000);
+    damage(second + 100);
+    EXPECT_FALSE(open(LastWriter::anybody)) << "more than one append holds lies behind it";
 }
 
 TEST_F(MetadataLogTest, ATornAppendThatBeginsAnEpochIsNoDamage) {

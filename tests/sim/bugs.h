@@ -35,6 +35,9 @@ inline constexpr std::array kPlantedBugs = {
     PlantedBug{"forget-log-start", &TestFaults::forget_log_start},
     PlantedBug{"swap-before-sync", &TestFaults::swap_before_sync},
     PlantedBug{"recreate-inherits", &TestFaults::recreate_inherits},
+    PlantedBug{"relax-whole-group", &TestFaults::relax_whole_group},
+    PlantedBug{"strict-without-sync", &TestFaults::strict_without_sync},
+    PlantedBug{"list-aborted-later", &TestFaults::list_aborted_later},
 };
 
 /// The storage scenario does all that they need.

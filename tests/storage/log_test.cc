@@ -243,6 +243,28 @@ TEST(Log, TruncationIsSeenByReadersProducersAndEpochs) {
     EXPECT_EQ(bench.values(*bench.find("t")), (Values{"old", "old", "old", "new"}));
 }
 
+TEST(Log, AfterATruncationTheLargestTimeIsThatOfWhatIsLeft) {
+    StoreBench bench;
+    bench.start();
+    Log& log = bench.create("t");
+    for (const int64_t time : {1000, 3000, 2000, 4000}) {
+        const Buffer batch = make_batch(bench.codecs, "value", {}, WallTime{time});
+        AppendRequest request;
+        request.batch = batch.span();
+        request.leader_epoch = bench.epoch;
+        ASSERT_TRUE(log.append(request));
+    }
+    bench.settle(log);
+    ASSERT_TRUE(bench.bench.run(log.truncate_to(Offset{3})));
+    const auto largest = bench.bench.run(log.max_timestamp());
+    ASSERT_TRUE(largest && *largest);
+    EXPECT_EQ((*largest)->timestamp, WallTime{3000}) << "no index entry was near it";
+    EXPECT_EQ((*largest)->offset, Offset{1});
+    const auto found = bench.bench.run(log.offset_for_timestamp(WallTime{2500}));
+    ASSERT_TRUE(found && *found);
+    EXPECT_EQ((*found)->offset, Offset{1});
+}
+
 TEST(Log, DurableEndWaitsForTheSyncOrOnlyForTheWriteWhenRelaxed) {
     for (const Durability durability : {Durability::strict, Durability::relaxed}) {
         StoreBench bench;
