@@ -13,6 +13,7 @@
 
 #include "io/page_cache.h"
 #include "io/posix_error.h"
+#include "io/write_back.h"
 
 namespace ottla::io {
 
@@ -99,6 +100,7 @@ Status PosixFile::perform(FileOp& op, IoScratch& scratch) {
             }
             return {};
         case FileOp::Kind::sync: return sync();
+        case FileOp::Kind::check: return check();
     }
     return failure("unknown operation on", EINVAL);
 }
@@ -107,6 +109,14 @@ Status PosixFile::sync() const {
     if (::fdatasync(descriptor_) == 0) return {};
     // Never tried again: also for want of space it must not look like a write that may be.
     const Status why = failure("sync", errno);
+    return fail(ErrorCode::io_error, why.error().detail);
+}
+
+/// As final as a sync that failed.
+Status PosixFile::check() const {
+    const int error = write_back_error(descriptor_);
+    if (error == 0) return {};
+    const Status why = failure("write back", error);
     return fail(ErrorCode::io_error, why.error().detail);
 }
 

@@ -12,6 +12,7 @@
 #include <cerrno>
 
 #include "io/posix_error.h"
+#include "io/write_back.h"
 
 namespace ottla::io {
 
@@ -110,6 +111,32 @@ Status space_of(FileSystemOp& op) {
     return {};
 }
 
+Status put_file(const FileSystemOp& op) {
+    const Descriptor file(op.path, O_WRONLY | O_CREAT | O_TRUNC);
+    if (!file.is_open()) return failure("open", op.path);
+    for (size_t done = 0; done < op.content.size();) {
+        const ssize_t written =
+            ::write(file.get(), op.content.data() + done, op.content.size() - done);
+        if (written < 0 && errno == EINTR) continue;
+        if (written < 0) return failure("write", op.path);
+        if (written == 0) errno = ENOSPC;
+        if (written == 0) return failure("write", op.path);
+        done += static_cast<size_t>(written);
+    }
+    return {};
+}
+
+/// What its descriptors were not told before they were closed is told to the next one that is opened.
+Status check_file(const std::string& path) {
+    const Descriptor file(path, O_RDONLY);
+    if (!file.is_open()) return failure("open", path);
+    errno = write_back_error(file.get());
+    if (errno == 0) return {};
+    // As final as a sync that failed, whatever its reason.
+    const Status why = failure("write back", path);
+    return fail(ErrorCode::io_error, why.error().detail);
+}
+
 class PosixFileLock final : public FileLock {
 public:
     PosixFileLock(int descriptor, LockTable::Identity identity, std::shared_ptr<LockTable> table)
@@ -166,6 +193,8 @@ Status PosixFileSystem::perform(FileSystemOp& op, IoScratch&) {
         case FileSystemOp::Kind::sync_all: return sync_file_system(op.path);
         case FileSystemOp::Kind::space: return space_of(op);
         case FileSystemOp::Kind::lock: return lock(op);
+        case FileSystemOp::Kind::put: return put_file(op);
+        case FileSystemOp::Kind::check: return check_file(op.path);
     }
     errno = EINVAL;
     return failure("unknown operation on", op.path);
@@ -188,8 +217,9 @@ Status PosixFileSystem::open(FileSystemOp& op) {
     const bool journal = options.lane == IoLane::journal;
     IoQueue& lane = journal ? threads_.journal(directory_of(op.path)) : threads_.bulk();
     IoQueue& reading = journal ? lane : threads_.reads();
-    op.file = std::make_unique<PosixFile>(opened.release(), op.path, direct,
-                                          PosixFile::Queues{lane, reading, threads_.bulk()}, home_);
+    const PosixFile::Opened file{opened.release(), static_cast<uint64_t>(about.st_size), direct};
+    op.file = std::make_unique<PosixFile>(
+        file, op.path, PosixFile::Queues{lane, reading, threads_.bulk()}, home_);
     return {};
 }
 

@@ -162,7 +162,7 @@ Task<Status> LogParts::take_grown(GrownSegment grown) {
     if (!segment->has_indexes()) CO_TRY_STATUS(co_await segment->load_indexes());
     const auto latest = epochs.latest();
     Successor successor(*this, epochs, producers, *segment);
-    CO_TRY(const SegmentEnd end, co_await segment->catch_up(&successor));
+    CO_TRY(const SegmentEnd end, co_await segment->catch_up(&successor, grown.bytes));
     if (end.damage) co_return std::unexpected(*end.damage);
     if (segment->size() != grown.bytes) {
         co_return std::unexpected(misfit(*this, "and the journal know another size"));

@@ -344,7 +344,7 @@ Task<Status> LogParts::save_sums(std::shared_ptr<Segment> segment, SegmentSums s
     CO_TRY_STATUS(co_await lane.take(1));
     Status done;
     if (usable() && holds(*segment) && segment->size() == sums.log_bytes) {
-        done = co_await write_file(home.files(), sums_path(*segment), sums_bytes(sums), false);
+        done = co_await home.files().put(sums_path(*segment), sums_bytes(sums));
         if (done && sums.has_gaps) {
             segment->take_sums(std::make_shared<const SegmentSums>(std::move(sums)));
         }

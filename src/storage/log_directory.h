@@ -21,6 +21,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -91,6 +92,7 @@ private:
     Task<Status> read_checkpoints(std::vector<FoundLog*> unknown);
     Task<Status> read_topic_id(FoundLog& found);
     Task<Status> remove_leftovers();
+    Task<Status> drop_journals(std::vector<std::string> paths);
     Task<Status> read_catalogues();
     Task<Result<std::vector<std::string>>> catalogue_names() const;
     Task<Status> write_recovered(std::vector<JournalChain> chains);
@@ -106,6 +108,8 @@ private:
     std::vector<FoundLog> logs_;
     DirectorySums sums_;
     std::vector<Damage> damage_;
+    /// Journal files that nobody needs.
+    std::set<std::string> dropped_;
     KnownLogs known_;
     BrokerEpoch previous_broker_epoch_{-1};
     bool empty_ = false;

@@ -162,8 +162,10 @@ struct LogParts {
     bool parent_changed = false;  ///< the directory itself is new
     bool epochs_changed = false;
     bool epochs_written = false;  ///< beside the file they will replace
-    /// Names of files that were written whole and not synced yet.
+    /// Names of files that were written whole and not synced yet ...
     std::vector<std::string> unsynced_names;
+    /// ... and of those that the sweep under way covers.
+    std::vector<std::string> swept_names;
     bool deleted = false;
 
     [[nodiscard]] Status usable() const;
@@ -304,8 +306,11 @@ struct LogParts {
     /// into theirs. The caller of both holds the lane.
     Task<Status> write_small_files();
     Task<Status> write_epochs();
-    /// Everything that was written, then epochs; the log's own directory only if asked.
-    Task<Status> sync_files(bool names_too);
+    /// What is there now and unsynced may be covered by a sweep that begins after this.
+    void begin_sweep();
+    /// Everything that was written, then epochs, then names. By a sweep: what it covered, whose names are
+    /// for the caller's next one; what came since stays unsynced.
+    Task<Status> sync_files(SyncBy by);
     Task<Status> write_snapshot(Offset offset, Buffer bytes);
     /// Clean stop: what is missing of snapshot and indexes, to be synced. The lane is empty.
     Task<Status> finish();

@@ -224,7 +224,7 @@ Task<Status> Segment::write_indexes() {
     const uint64_t covered = size_;
     CO_TRY_STATUS(co_await write_index_entries());
     CO_TRY_STATUS(co_await write_transactions());
-    indexes_dirty_ = true;
+    note_indexes_written();
     finished_ = covered == size_;
     co_return Status();
 }
@@ -240,21 +240,14 @@ Task<Status> Segment::write_transactions() {
     }
     transaction_file_ = true;
     Buffer bytes = transactions_.bytes();
-    co_return co_await write_file(files_, path(kTransactionIndexSuffix), bytes, false);
+    co_return co_await files_.put(path(kTransactionIndexSuffix), bytes);
 }
 
 Task<Status> Segment::save_transactions() {
     CO_TRY_STATUS(co_await write_transactions());
-    if (transaction_file_) CO_TRY_STATUS(co_await sync_file(kTransactionIndexSuffix));
-    co_return Status();
-}
-
-Task<Status> Segment::sync_file(std::string_view suffix) {
-    OpenOptions options;
-    options.write = true;
-    const std::string name = path(suffix);
-    CO_TRY(const auto file, co_await files_.open(name, options));
-    CO_TRY([[maybe_unused]] size_t synced, co_await file->sync());
+    if (transaction_file_) {
+        CO_TRY_STATUS(co_await sync_file(files_, path(kTransactionIndexSuffix)));
+    }
     co_return Status();
 }
 
@@ -265,18 +258,47 @@ Task<Status> Segment::sync() {
         const auto synced = co_await target->sync();
         if (!synced) co_return std::unexpected(synced.error());
     }
-    if (indexes_dirty_) {
-        indexes_dirty_ = false;
-        indexes_in_doubt_ = true;
-        const IndexFiles covered = in_files_;
-        const uint64_t cuts = index_cuts_;
-        CO_TRY_STATUS(co_await sync_file(kOffsetIndexSuffix));
-        CO_TRY_STATUS(co_await sync_file(kTimeIndexSuffix));
-        if (transaction_file_) CO_TRY_STATUS(co_await sync_file(kTransactionIndexSuffix));
-        indexes_in_doubt_ = false;
-        if (cuts == index_cuts_) synced_in_files_ = covered;
+    if (!indexes_dirty_) co_return Status();
+    co_return co_await sync_indexes(SyncBy::each, in_files_, index_cuts_);
+}
+
+void Segment::begin_sweep() {
+    file_.begin_sweep();
+    swept_indexes_.reset();
+    if (!indexes_dirty_) return;
+    swept_indexes_ = in_files_;
+    swept_cuts_ = index_cuts_;
+}
+
+/// As in `sync`, by the descriptor that wrote: it was told what failed since.
+Task<Status> Segment::end_sweep() {
+    if (file_.is_swept()) {
+        CO_TRY(const std::shared_ptr<File> target, co_await file(true));
+        file_.note_swept();
+        const auto arrived = co_await target->check();
+        if (!arrived) co_return std::unexpected(arrived.error());
     }
+    if (!swept_indexes_) co_return Status();
+    const IndexFiles covered = *std::exchange(swept_indexes_, std::nullopt);
+    co_return co_await sync_indexes(SyncBy::sweep, covered, swept_cuts_);
+}
+
+Task<Status> Segment::sync_indexes(SyncBy by, IndexFiles covered, uint64_t cuts) {
+    indexes_dirty_ = false;
+    indexes_in_doubt_ = true;
+    CO_TRY_STATUS(co_await sync_file(files_, path(kOffsetIndexSuffix), by));
+    CO_TRY_STATUS(co_await sync_file(files_, path(kTimeIndexSuffix), by));
+    if (transaction_file_) {
+        CO_TRY_STATUS(co_await sync_file(files_, path(kTransactionIndexSuffix), by));
+    }
+    indexes_in_doubt_ = false;
+    if (cuts == index_cuts_) synced_in_files_ = covered;
     co_return Status();
+}
+
+void Segment::note_indexes_written() {
+    indexes_dirty_ = true;
+    swept_indexes_.reset();
 }
 
 Task<Result<Buffer>> Segment::read(uint64_t position,
@@ -298,11 +320,17 @@ Task<Result<Buffer>> Segment::read(uint64_t position,
     co_return Buffer{place.block, place.begin, wanted};
 }
 
-Task<Result<SegmentEnd>> Segment::walk(uint64_t from, BatchCursor::Crc crc, BatchVisitor& visitor) {
+Task<Result<SegmentEnd>> Segment::walk(uint64_t from,
+                                       BatchCursor::Crc crc,
+                                       BatchVisitor& visitor,
+                                       uint64_t limit) {
     SegmentEnd end{from, base_, std::nullopt};
     size_t piece = kWalkPiece;
     for (;;) {
-        CO_TRY(const Buffer bytes, co_await read(end.position, piece));
+        // Nothing is asked for in vain: what is little and cached is read on the spot.
+        const size_t wanted = std::min<uint64_t>(piece, limit - std::min(limit, end.position));
+        if (wanted == 0) co_return end;
+        CO_TRY(const Buffer bytes, co_await read(end.position, wanted));
         if (bytes.empty()) co_return end;
         BatchCursor cursor(bytes.span(), crc);
         const uint64_t start = end.position;
@@ -316,7 +344,7 @@ Task<Result<SegmentEnd>> Segment::walk(uint64_t from, BatchCursor::Crc crc, Batc
             piece = kWalkPiece;
             continue;
         }
-        const bool whole_file = bytes.size() < piece;
+        const bool whole_file = bytes.size() < wanted || start + bytes.size() == limit;
         if (step == BatchStep::torn && !whole_file) {
             // The piece ends inside a batch: from its start again, with room for all of it.
             const std::span<const std::byte> rest = bytes.span().subspan(end.position - start);
@@ -458,9 +486,9 @@ Task<Result<SegmentEnd>> Segment::recover(BatchVisitor* visitor, Offset keep_bel
     co_return end;
 }
 
-Task<Result<SegmentEnd>> Segment::catch_up(BatchVisitor* visitor) {
+Task<Result<SegmentEnd>> Segment::catch_up(BatchVisitor* visitor, uint64_t end) {
     SegmentBuilder builder(*this, visitor);
-    co_return co_await walk(size_, BatchCursor::Crc::check, builder);
+    co_return co_await walk(size_, BatchCursor::Crc::check, builder, end);
 }
 
 Task<Status> Segment::remove_files() {

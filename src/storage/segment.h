@@ -28,6 +28,7 @@
 #include "ottla/task.h"
 #include "ottla/types.h"
 #include "records/batch.h"
+#include "storage/atomic_file.h"
 #include "storage/catalogue.h"
 #include "storage/crc_walk.h"
 #include "storage/index_cache.h"
@@ -138,13 +139,21 @@ public:
     /// Log and index files, if they changed since the last sync. Names are the caller's
     /// sync_directory.
     Task<Status> sync();
+    /// The same by a sync_all of the caller's, with many others: between these two. What changes meanwhile
+    /// stays dirty.
+    void begin_sweep();
+    Task<Status> end_sweep();
     /// At most `length` bytes at `position`; a few that are cached at once. Short only at the end of
     /// the file. `walk`: over it, if an I/O thread reads it.
     Task<Result<Buffer>> read(uint64_t position,
                               size_t length,
                               std::shared_ptr<CrcWalk> walk = nullptr);
-    /// Walks the whole batches in [from, size of the file), checking CRCs if asked.
-    Task<Result<SegmentEnd>> walk(uint64_t from, BatchCursor::Crc crc, BatchVisitor& visitor);
+    /// Walks the whole batches in [from, size of the file), checking CRCs if asked; nothing is read from
+    /// `limit` on.
+    Task<Result<SegmentEnd>> walk(uint64_t from,
+                                  BatchCursor::Crc crc,
+                                  BatchVisitor& visitor,
+                                  uint64_t limit = UINT64_MAX);
 
     /// There is a .txnindex file of it: whoever listed the directory says so before load.
     void expect_transaction_file() { transaction_file_ = true; }
@@ -167,8 +176,8 @@ public:
     /// From a catalogue. Reads nothing but index entries that a growing one has in its files; `corrupt`
     /// if those are not the ones that were vouched for.
     Task<Status> restore(SegmentEntry from);
-    /// Walks with CRCs what the file has behind size().
-    Task<Result<SegmentEnd>> catch_up(BatchVisitor* visitor);
+    /// Walks with CRCs what the file has behind size(), up to `end`.
+    Task<Result<SegmentEnd>> catch_up(BatchVisitor* visitor, uint64_t end);
     /// The index files are read again if they were dropped (drop_indexes). `corrupt` if they make no
     /// sense, or are not those of `sums`.
     Task<Status> load_indexes(std::optional<SegmentSums> sums = {});
@@ -222,11 +231,12 @@ private:
     void reset_notes();
     void clear_indexes();
     [[nodiscard]] uint64_t most_index_entries() const;
+    void note_indexes_written();
     Task<Status> write_index_entries();
     Task<Status> write_index_file(std::string_view suffix, uint64_t position, Buffer entries);
     Task<Result<Buffer>> vouched_entries(std::string_view suffix, size_t bytes, uint32_t crc);
     Task<Status> write_transactions();
-    Task<Status> sync_file(std::string_view suffix);
+    Task<Status> sync_indexes(SyncBy by, IndexFiles covered, uint64_t cuts);
 
     FileSystem& files_;
     const std::string directory_;
@@ -250,6 +260,9 @@ private:
     KeptIndexes kept_indexes_{*this};
     bool has_file_ = false;
     bool indexes_dirty_ = false;
+    /// A sweep covers them, as they were then.
+    std::optional<IndexFiles> swept_indexes_;
+    uint64_t swept_cuts_ = 0;
     /// A sync of them is under way, or failed.
     bool indexes_in_doubt_ = false;
     bool indexes_loaded_ = true;

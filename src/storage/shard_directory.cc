@@ -427,13 +427,14 @@ Task<Status> ShardDirectory::sync_logs(std::vector<uint64_t> instances) {
     };
     auto preparing = fan_out(runtime(), instances.size(), kLogsAtOnce, prepare);
     CO_TRY_STATUS(co_await std::move(preparing));
-    // Of many logs the file system writes everything in one sweep. What follows finds the files
-    // clean and only asks each whether its bytes arrived; a second sweep takes the names.
+    // Of many logs the file system writes everything in one sweep. Then each file is only asked whether
+    // its bytes arrived, without a way to the disk; a second sweep takes the names.
     const bool sweep = found.logs > settings_.sync_all_above;
     if (sweep) CO_TRY_STATUS(final_status(co_await files().sync_all(served_.path)));
     // A planted bug believes the sweep.
     if (!sweep || !settings_.faults.believe_sync_all) {
-        auto sync = [this, &instances, sweep](size_t i) { return sync_log(instances[i], !sweep); };
+        const SyncBy by = sweep ? SyncBy::sweep : SyncBy::each;
+        auto sync = [this, &instances, by](size_t i) { return sync_log(instances[i], by); };
         auto syncing = fan_out(runtime(), instances.size(), kLogsAtOnce, sync);
         CO_TRY_STATUS(co_await std::move(syncing));
     }
@@ -458,15 +459,16 @@ Task<Status> ShardDirectory::prepare_sync(uint64_t instance, Unsynced& found) {
     log->parent_changed = false;
     found.logs += log->has_unsynced() ? 1 : 0;
     const Status written = co_await log->write_small_files();
+    log->begin_sweep();
     log->lane.give_back(1);
     co_return written;
 }
 
-Task<Status> ShardDirectory::sync_log(uint64_t instance, bool names_too) {
+Task<Status> ShardDirectory::sync_log(uint64_t instance, SyncBy by) {
     LogParts* log = find(instance);
     if (log == nullptr || !log->has_unsynced()) co_return Status();
     CO_TRY_STATUS(co_await log->lane.take(1));
-    const Status synced = co_await log->sync_files(names_too);
+    const Status synced = co_await log->sync_files(by);
     log->lane.give_back(1);
     co_return final_status(synced);
 }

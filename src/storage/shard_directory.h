@@ -155,7 +155,7 @@ private:
     Task<Status> write_catalogue();
     Task<Status> sync_logs(std::vector<uint64_t> instances);
     Task<Status> prepare_sync(uint64_t instance, Unsynced& found);
-    Task<Status> sync_log(uint64_t instance, bool names_too);
+    Task<Status> sync_log(uint64_t instance, SyncBy by);
     Task<Status> finish_log(uint64_t instance);
     Task<Status> finish_logs();
 

@@ -41,7 +41,7 @@ protected:
         return *bytes;
     }
     void overwrite(Buffer content) {
-        ASSERT_TRUE(bench.run(storage::write_file(bench.files(), kSegment, content, true)));
+        ASSERT_TRUE(bench.run(storage::write_file(bench.files(), kSegment, content)));
     }
     /// The segment with one bit of its byte `at` flipped.
     void damage(size_t at) {
@@ -236,7 +236,7 @@ TEST_F(MetadataLogTest, AGapIsRefused) {
 
 TEST_F(MetadataLogTest, ALogWithoutItsBeginningIsRefused) {
     const std::string late = kDirectory + "/00000000000000000010.log";
-    ASSERT_TRUE(bench.run(storage::write_file(bench.files(), late, batch(Offset{10}, 1), true)));
+    ASSERT_TRUE(bench.run(storage::write_file(bench.files(), late, batch(Offset{10}, 1))));
     EXPECT_EQ(open().error().code, ErrorCode::corrupt);
 }
 
@@ -246,7 +246,7 @@ TEST_F(MetadataLogTest, BeginsBehindItsSnapshot) {
     content.records = {{protocol::TopicRecord{"t", kMetadataTopicId}, 0}};
     const std::string path = kDirectory + "/" + snapshot_file_name(content.id);
     ASSERT_TRUE(bench.run(
-        storage::write_file(bench.files(), path, encode_snapshot(content), true)));
+        storage::write_file(bench.files(), path, encode_snapshot(content))));
     const auto log = opened();
     EXPECT_EQ(log->end(), Offset{10});
     EXPECT_EQ(log->last_epoch(), LeaderEpoch{3});
@@ -264,7 +264,7 @@ TEST_F(MetadataLogTest, VotersOfTheLogWinOverThoseOfTheSnapshot) {
     content.voters = voters_of(1);
     const std::string path = kDirectory + "/" + snapshot_file_name(content.id);
     ASSERT_TRUE(bench.run(
-        storage::write_file(bench.files(), path, encode_snapshot(content), true)));
+        storage::write_file(bench.files(), path, encode_snapshot(content))));
     auto log = opened();
     EXPECT_FALSE(log->voters_in_log());
     EXPECT_EQ(log->quorum().voters, voters_of(1));
@@ -281,7 +281,7 @@ TEST_F(MetadataLogTest, ADamagedQuorumStateIsNamed) {
     opened();
     const std::string path = kDirectory + "/quorum-state";
     ASSERT_TRUE(bench.run(
-        storage::write_file(bench.files(), path, Buffer::copy_of("{"), true)));
+        storage::write_file(bench.files(), path, Buffer::copy_of("{"))));
     const auto refused = open();
     ASSERT_FALSE(refused);
     EXPECT_NE(refused.error().detail.find(path), std::string::npos);

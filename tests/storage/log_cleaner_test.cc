@@ -21,7 +21,7 @@ Task<std::string> read_file_of(CleanerBench& bench, std::string path) {
 
 Task<Status> copy_file(CleanerBench& bench, std::string from, std::string to) {
     CO_TRY(const Buffer bytes, co_await read_file(bench.ports().files, from, 1UZ << 20U));
-    co_return co_await write_file(bench.ports().files, to, bytes, true);
+    co_return co_await write_file(bench.ports().files, to, bytes);
 }
 
 /// Flips a bit in the middle of a file.

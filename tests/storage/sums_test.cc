@@ -185,7 +185,7 @@ TEST(Sums, AreNotBelievedWhenKafkaMayHaveBeenThere) {
     const std::string stop = kDirectory + "/.kafka_cleanshutdown";
     bench.run_for(std::chrono::seconds(1));
     ASSERT_TRUE(bench.bench.run(
-        write_file(bench.ports().files, stop, Buffer::copy_of(bench.contents(stop)), true)));
+        write_file(bench.ports().files, stop, Buffer::copy_of(bench.contents(stop)))));
     // And it cleaned a segment: another base offset in the gap.
     const std::string path = DamageBench::path_of("00000000000000000000.log");
     const auto first = parse_batch(as_bytes(bench.contents(path)));

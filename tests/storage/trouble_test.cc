@@ -6,6 +6,7 @@
 
 #include <array>
 
+#include "storage/file_names.h"
 #include "storage/log_parts.h"
 #include "storage/shard_directory.h"
 #include "tests/storage/store_bench.h"
@@ -210,6 +211,70 @@ TEST_F(Sweep, ThatLosesAFileWithoutAWordIsFoundByTheFilesOwnSync) {
     bench.power_cut(kNothing);
     bench.start();
     expect_everything();
+}
+
+TEST_F(Sweep, OfACleanStopThatLosesAFileIsFoundAndTheGuardStays) {
+    Values wanted = {"value 5"};
+    for (const std::string_view suffix : {kLogSuffix, kTimeIndexSuffix, kSnapshotSuffix}) {
+        Log& log = *bench.find("t", 5);
+        wanted.push_back(std::string(suffix));
+        ASSERT_TRUE(bench.append(log, wanted.back()));
+        bench.settle(log);
+        bench.run_for(100ms);
+        const Offset named = suffix == kSnapshotSuffix ? log.log_end() : Offset{0};
+        lose_on_write_back(kDirectory + "/t-5/" + offset_file_name(named, suffix));
+        EXPECT_FALSE(bench.bench.run(bench.stop())) << suffix;
+        const auto entries = bench.bench.run(bench.ports().files.list(kDirectory));
+        EXPECT_EQ(std::ranges::count(*entries, ".ottla", &DirectoryEntry::name), 1);
+        bench.bench.disk().faults = {};
+        bench.power_cut(kNothing);
+        bench.start();
+        EXPECT_EQ(bench.values(*bench.find("t", 5)), wanted);
+    }
+}
+
+TEST_F(Sweep, OfACleanStopSyncsNoFileOfALogByItself) {
+    bench.bench.disk().plan({.file_kind = FileOp::Kind::sync, .path = "/t-"});
+    const Status stopped = bench.bench.run(bench.stop());
+    ASSERT_TRUE(stopped) << stopped.error().detail;
+    bench.power_cut(kNothing);
+    bench.start();
+    expect_everything();
+}
+
+TEST_F(Sweep, APowerCutAtAnyEventOfACleanStopLosesNothing) {
+    bool stopped = false;
+    for (uint64_t events = 1; !stopped; events += 5) {
+        stopped = sim::try_run(bench.bench.world, bench.ports().runtime, bench.stop(), events)
+                      .has_value();
+        bench.power_cut();
+        bench.start();
+        ASSERT_NO_FATAL_FAILURE(expect_everything()) << events;
+    }
+}
+
+TEST_F(Sweep, WhatIsFlushedWhileItGoesOnIsSyncedByTheNextOne) {
+    for (uint64_t events = 1; events < 200; events += 3) {
+        bench.bench.disk().faults.slow_operation = 300'000;
+        bench.bench.disk().faults.slow_by = 5ms;
+        for (int i = 0; i < kLogs; ++i) {
+            ASSERT_TRUE(bench.append(*bench.find("t", i), fmt::format("{}", events)));
+        }
+        static_cast<void>(sim::try_run(bench.bench.world, bench.ports().runtime,
+                                       bench.store->checkpoint(), events));
+    }
+    bench.bench.disk().faults = {};
+    for (int i = 0; i < kLogs; ++i) bench.settle(*bench.find("t", i));
+    bench.run_for(1s);
+    // The journal forgets what both took for synced.
+    for (int i = 0; i < 2; ++i) ASSERT_TRUE(bench.bench.run(bench.store->checkpoint()));
+    std::vector<Values> wanted;
+    for (int i = 0; i < kLogs; ++i) wanted.push_back(bench.values(*bench.find("t", i)));
+    bench.power_cut(kNothing);
+    bench.start();
+    for (int i = 0; i < kLogs; ++i) {
+        EXPECT_EQ(bench.values(*bench.find("t", i)), wanted[static_cast<size_t>(i)]);
+    }
 }
 
 TEST_F(Sweep, OfAReplayThatLosesAFileIsFoundAndTheNextReplayDoesItAgain) {
