@@ -382,7 +382,7 @@ Task<> LogCleaner::write_sums(Cleaning& cleaning, Segment& fresh) {
     sums.transactions = sum_of(fresh.transaction_index().bytes().span());
     if (sums.log_bytes == 0) co_return;
     const std::string path = cleaning.log.sums_path(fresh);
-    const Status written = co_await write_file(home_.files(), path, sums_bytes(sums), true);
+    const Status written = co_await write_file(home_.files(), path, sums_bytes(sums));
     if (!written) co_return;
     cleaning.log.names_changed = true;
     if (sums.has_gaps) fresh.take_sums(std::make_shared<const SegmentSums>(std::move(sums)));

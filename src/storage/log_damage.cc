@@ -359,7 +359,7 @@ Task<Status> LogParts::renew_sums(std::shared_ptr<Segment> segment) {
     sums->offsets = sum_of(segment->offset_index().bytes().span());
     sums->times = sum_of(segment->time_index().bytes().span());
     sums->transactions = sum_of(segment->transaction_index().bytes().span());
-    co_return co_await write_file(home.files(), sums_path(*segment), sums_bytes(*sums), false);
+    co_return co_await home.files().put(sums_path(*segment), sums_bytes(*sums));
 }
 
 Task<Status> LogParts::drop_sums(std::shared_ptr<Segment> segment) {

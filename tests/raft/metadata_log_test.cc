@@ -150,7 +150,7 @@ TEST_F(MetadataLogTest, ASnapshotBehindWhatKafkaToreRefusesTheCut) {
     content.id = id;
     const Buffer snapshot = encode_snapshot(content);
     const std::string path = kDirectory + "/" + snapshot_file_name(id);
-    ASSERT_TRUE(bench.run(storage::write_file(bench.files(), path, snapshot, true)));
+    ASSERT_TRUE(bench.run(storage::write_file(bench.files(), path, snapshot)));
     ASSERT_TRUE(open(LastWriter::anybody)) << "the snapshot itself is sound";
     damage(second + 100);
     const auto refused = open(LastWriter::anybody);
