@@ -474,13 +474,13 @@ Task<Status> LogParts::truncate(Offset offset) {
         effects.back().position = UINT64_MAX;
         CO_TRY_STATUS(co_await place.segment->truncate_file(place.position));
     }
-    CO_TRY_STATUS(co_await find_largest_time());
-    if (home.settings().faults.keep_producers_over_truncation) co_return Status();
+    const bool keeps_producers = home.settings().faults.keep_producers_over_truncation;
     Status rebuilt;
     Offset start{0};
     do {
         start = log_start;
-        rebuilt = co_await rebuild_producers();
+        rebuilt = co_await find_largest_time();
+        if (rebuilt && !keeps_producers) rebuilt = co_await rebuild_producers();
         // Retention may take what was about to be read: then from where the log begins now.
     } while (!rebuilt && rebuilt.error().code == ErrorCode::offset_out_of_range &&
              log_start != start);
@@ -508,15 +508,12 @@ public:
 
 /// Behind the last entry of the time index a larger one may be left, which only the batches know.
 Task<Status> LogParts::find_largest_time() {
-    for (;;) {
-        const Offset start = log_start;
-        const Offset from = std::max({active().time_index().last().offset, active().base(), start});
-        LargestTime largest;
-        const Status visited = co_await visit_batches(from, log_end, largest);
-        if (visited) active().note_largest_time(largest.time, largest.offset);
-        // Retention may take what was about to be read: then from where the log begins now.
-        if (visited || start == log_start) co_return visited;
-    }
+    const std::shared_ptr<Segment> last = segments.back();
+    const Offset indexed = last->time_index().last().offset;
+    LargestTime largest;
+    CO_TRY_STATUS(co_await visit_batches(std::max({indexed, last->base(), log_start}), largest));
+    last->note_largest_time(largest.time, largest.offset);
+    co_return Status();
 }
 
 LeaderEpoch Log::latest_epoch() const {

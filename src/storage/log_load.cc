@@ -241,6 +241,8 @@ Task<Status> LogParts::load(FoundLog found) {
         if (stood && cleaned_before) co_return co_await remove_leftovers();
         if (stood || !is_rebuildable(stood.error())) co_return stood;
         forget_all();
+        // Their file has no checksum, and the catalogue has.
+        if (!found.epochs) found.epochs = found.entry->epochs;
     }
     may_have_leftovers = false;
     co_return co_await read_files(std::move(found));

@@ -73,7 +73,7 @@ private:
         storage_.kill();
         if (serves && storage_.refusals == 0) return;
         ++storage_.refused;
-        if (disk.contents(flip->path) == hurt) {
+        if (is_still_there(*flip, *hurt)) {
             disk.flip_bit(flip->path, flip->position, flip->bit);
         }
         storage_.start();
@@ -83,6 +83,13 @@ private:
             storage_.failure += fmt::format(" (bit {} of byte {} of {} is as it was)", flip->bit,
                                             flip->position, flip->path);
         }
+    }
+
+    /// A start that found it may have made the file anew, or have written on behind it.
+    [[nodiscard]] bool is_still_there(const Flip& flip, const std::string& hurt) const {
+        const std::string now = contents(flip.path);
+        const size_t known = flip.position + 1;
+        return now.size() >= known && now.compare(0, known, hurt, 0, known) == 0;
     }
 
     [[nodiscard]] std::string contents(const std::string& path) const {

@@ -265,6 +265,32 @@ TEST(Log, AfterATruncationTheLargestTimeIsThatOfWhatIsLeft) {
     EXPECT_EQ((*found)->offset, Offset{1});
 }
 
+/// Nothing may be made of producers as they were before the cut, nor of times.
+TEST(Log, ATruncationThatCannotReadWhatIsLeftTakesTheDirectoryOffline) {
+    StoreBench bench;
+    bench.start();
+    Log& before = bench.create("t");
+    for (int i = 0; i < 4; ++i) ASSERT_TRUE(bench.append(before, "value"));
+    bench.settle(before);
+    bench.clean_stop();
+    bench.start();
+    Log& log = *bench.find("t");
+    bench.bench.disk().faults.cache_miss = 1'000'000;
+    std::optional<Status> done;
+    const auto cut = [](Log& one, std::optional<Status>& into) -> Task<> {
+        into = co_await one.truncate_to(Offset{3});
+    };
+    bench.ports().runtime.spawn(cut(log, done));
+    while (log.log_end() > Offset{3} && bench.bench.world.step()) continue;
+    ASSERT_FALSE(done) << "what is left is looked at behind the cut";
+    bench.bench.disk().faults.read_error = 1'000'000;
+    bench.bench.disk().faults.only_under = log.path();
+    while (!done && bench.bench.world.step()) continue;
+    ASSERT_TRUE(done);
+    EXPECT_FALSE(*done);
+    EXPECT_TRUE(log.is_offline());
+}
+
 TEST(Log, DurableEndWaitsForTheSyncOrOnlyForTheWriteWhenRelaxed) {
     for (const Durability durability : {Durability::strict, Durability::relaxed}) {
         StoreBench bench;

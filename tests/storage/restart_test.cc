@@ -247,6 +247,30 @@ TEST(Restart, IndexEntriesThatAreNotThoseThatWereSyncedAreBuiltAnew) {
     }
 }
 
+/// Their file has no checksum, and a closed segment that is synced is not walked.
+TEST(Restart, EpochsAreThoseOfAPictureThatDoesNotFitTheFiles) {
+    StoreBench bench(1, forgetful_settings());
+    bench.config.segment_bytes = 30'000;
+    bench.config.index_interval_bytes = 200;
+    bench.start();
+    Log& log = bench.create("t");
+    bench.epoch = LeaderEpoch{1};
+    append_and_settle(bench, log, Values(10, "of another leader"));
+    bench.epoch = LeaderEpoch{2};
+    fill_index(bench, log);
+    const std::string epochs = log.path() + "/" + std::string(kLeaderEpochFile);
+    const std::string index =
+        log.path() + "/" + offset_file_name(log.parts().segments.back()->base(), ".index");
+    ASSERT_GT(log.parts().segments.size(), 2U);
+    bench.kill();
+    const auto text = bench.bench.disk().contents(epochs);
+    ASSERT_EQ(text, "0\n2\n1 0\n2 10\n");
+    ASSERT_TRUE(bench.bench.disk().flip_bit(epochs, text->size() - 2, 0));
+    ASSERT_TRUE(bench.bench.disk().flip_bit(index, 3, 0));
+    bench.start();
+    EXPECT_TRUE(bench.bench.run(knows_epochs(*bench.find("t"))));
+}
+
 TEST(Restart, WhatIsVouchedForOfAnIndexComesBackWithItsTail) {
     StoreBench bench(1, forgetful_settings());
     bench.config.index_interval_bytes = 200;
