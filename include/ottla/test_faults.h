@@ -42,6 +42,8 @@ struct TestFaults {
     bool swap_before_sync = false;
     /// What a checkpoint said of a deleted log is taken for the new one of its name.
     bool recreate_inherits = false;
+    /// A catalogue does not say which files have reserved room behind their batches.
+    bool forget_reserved_tail = false;
 };
 
 }  // namespace ottla

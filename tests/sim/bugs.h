@@ -35,6 +35,7 @@ inline constexpr std::array kPlantedBugs = {
     PlantedBug{"forget-log-start", &TestFaults::forget_log_start},
     PlantedBug{"swap-before-sync", &TestFaults::swap_before_sync},
     PlantedBug{"recreate-inherits", &TestFaults::recreate_inherits},
+    PlantedBug{"forget-reserved-tail", &TestFaults::forget_reserved_tail},
 };
 
 /// The storage scenario does all that they need.
