@@ -48,6 +48,8 @@ struct TestFaults {
     bool strict_without_sync = false;
     /// A read_committed reader's list of aborted transactions is made some time after its records.
     bool list_aborted_later = false;
+    /// A catalogue does not say which files have reserved room behind their batches.
+    bool forget_reserved_tail = false;
 };
 
 }  // namespace ottla

@@ -52,4 +52,12 @@ struct ListOffsetsItem {
 Task<std::vector<Result<storage::TimestampedOffset>>> list_offsets_group(
     Shard& shard, std::vector<ListOffsetsItem> items);
 
+struct DeleteRecordsItem {
+    PartitionKey key;
+    Offset before;
+};
+/// Low watermarks; what is deleted stays deleted over a power cut.
+Task<std::vector<Result<Offset>>> delete_records_group(Shard& shard,
+                                                       std::vector<DeleteRecordsItem> items);
+
 }  // namespace ottla::broker

@@ -107,6 +107,9 @@ public:
     /// saw) is out of date or this broker cannot serve it any more.
     bool watch(FetchWatch& watch, Offset seen_high_watermark);
     Task<Result<storage::TimestampedOffset>> list_offsets(ListOffsetsAsk ask);
+    /// DeleteRecords: the low watermark, once it is durable. kNoOffset: up to the high watermark.
+    /// policy_violation: a topic that only compacts; offset_out_of_range: above the high watermark.
+    Task<Result<Offset>> delete_records(Offset before);
 
     [[nodiscard]] const Leadership& leadership() const { return leadership_; }
     [[nodiscard]] Offset high_watermark() const { return replicas_.high_watermark(); }

@@ -198,7 +198,7 @@ void LogParts::forget_chunk(const Chunk& chunk) {
 
 void LogParts::settle(const TailBatch& batch) {
     home.journal().effect_done(*batch.group);
-    home.settled(disk_cost(batch.bytes));
+    home.settled(disk_cost(batch.bytes, batch.reserved));
 }
 
 void LogParts::drop_unflushed() {
@@ -336,23 +336,24 @@ Result<AppendResult> Log::append(const AppendRequest& request) {
                                 duplicate->timestamp};
         }
     }
-    Journal& journal = log.home.journal();
-    switch (log.home.admits(sent.size())) {
+    const Offset last = base + sent.last_offset_delta();
+    const WallTime timestamp =
+        request.restamp ? request.restamp->max_timestamp : sent.max_timestamp();
+    const bool rolls =
+        log.active().must_roll(sent.size(), last, timestamp, log.home.runtime().wall_time());
+    const bool reserved = !rolls && log.active().has_room(sent.size());
+    switch (log.home.admits(sent.size(), disk_cost(sent.size(), reserved))) {
         case ShardDirectory::Room::yes: break;
         case ShardDirectory::Room::wait:
             return fail(ErrorCode::would_block, "there is no room yet");
         case ShardDirectory::Room::disk_full: return std::unexpected(log.home.full_disk());
     }
-    const Offset last = base + sent.last_offset_delta();
-    const WallTime timestamp =
-        request.restamp ? request.restamp->max_timestamp : sent.max_timestamp();
-    if (log.active().must_roll(sent.size(), last, timestamp, log.home.runtime().wall_time())) {
-        // At the batch, not at the log's end: a follower of a compacted log may have to leap
-        // further than the offsets of one segment can.
-        log.roll_segment(base);
-    }
+    // At the batch, not at the log's end: a follower of a compacted log may have to leap further than
+    // the offsets of one segment can.
+    if (rolls) log.roll_segment(base);
     Segment& segment = log.active();
     log.declare(kAppendHeaderBytes + sent.size());
+    Journal& journal = log.home.journal();
     const Journal::Place place =
         journal.add_append(log.identity.instance, segment.base(), segment.size(), sent.size());
     std::memcpy(place.batch.data(), request.batch.data(), request.batch.size());
@@ -365,10 +366,11 @@ Result<AppendResult> Log::append(const AppendRequest& request) {
                     place.offset_in_chunk,
                     static_cast<uint32_t>(stored.size()),
                     segment.base(),
-                    static_cast<uint32_t>(segment.size())};
+                    static_cast<uint32_t>(segment.size()),
+                    reserved};
     segment.note_append(stored);
     log.tail.push_back(entry);
-    log.home.took(disk_cost(entry.bytes));
+    log.home.took(disk_cost(entry.bytes, reserved));
     log.size_bytes += stored.size();
     const auto latest = log.epochs.latest();
     if (stored.leader_epoch() >= LeaderEpoch{0} &&
@@ -426,6 +428,12 @@ Result<Offset> Log::delete_records(Offset before) {
     }
     TRY_STATUS(delete_before(wanted));
     return log.log_start;
+}
+
+Task<Status> Log::sync_start() {
+    LogParts& log = *parts_;
+    const Gate::Pass pass = log.users.enter();
+    co_return co_await log.home.journal().wait_durable(log.marked_group);
 }
 
 Task<Status> Log::truncate_to(Offset offset) {

@@ -164,6 +164,8 @@ public:
     /// DeleteRecords (KIP-107): the same below the high watermark, which kNoOffset stands for. The
     /// log's start afterwards (the low watermark of this replica); offset_out_of_range above it.
     Result<Offset> delete_records(Offset before);
+    /// Returns when no crash takes the log's start back any more.
+    Task<Status> sync_start();
 
     /// The first record with timestamp >= `at`, none if there is none.
     Task<Result<std::optional<TimestampedOffset>>> offset_for_timestamp(WallTime at);

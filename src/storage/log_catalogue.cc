@@ -70,7 +70,8 @@ CatalogueEntry LogParts::entry() const {
     size_t inlined = 0;
     for (const auto& segment : segments) {
         entry.segments.push_back(segment->entry(segment == segments.back()));
-        const SegmentEntry& said = entry.segments.back();
+        SegmentEntry& said = entry.segments.back();
+        if (home.settings().faults.forget_reserved_tail) said.has_tail = false;
         inlined += said.offsets.size() + said.times.size() + said.transactions.size();
     }
     entry.epochs = epochs.entries();

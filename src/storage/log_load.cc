@@ -152,8 +152,13 @@ public:
 private:
     Task<Status> recover(size_t index) {
         EpochFeeder epochs(log_.epochs, true);
+        // What preallocation left behind them: where the next segment goes on, or the log was known to
+        // end. A torn end of the last one goes whatever it holds.
+        const bool last = index + 1 == log_.segments.size();
+        Offset filled = keep_below_ == recovery_point_ ? Offset{INT64_MAX} : recovery_point_;
+        if (!last) filled = log_.segments[index + 1]->base();
         CO_TRY(const SegmentEnd end,
-               co_await log_.segments[index]->recover(&epochs, keep_below_));
+               co_await log_.segments[index]->recover(&epochs, keep_below_, filled));
         log_.epochs_changed = true;
         if (end.damage && end.offset < keep_below_) {
             // No torn batch: the file was hurt. Nothing is thrown away.

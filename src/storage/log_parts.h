@@ -333,6 +333,7 @@ struct LogParts {
     [[nodiscard]] bool has_unflushed(size_t least) const;
     Task<Status> flush_piece();
     Task<Status> write_run(std::shared_ptr<Segment> segment, FlushRun run, Chain bytes);
+    Task<Status> reserve(std::shared_ptr<Segment> segment);
     /// Null where there are no direct files.
     Task<Result<std::shared_ptr<File>>> direct_file_of(std::shared_ptr<Segment> segment);
 };

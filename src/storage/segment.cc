@@ -142,6 +142,8 @@ void Segment::note_truncate(Offset offset, uint64_t position) {
     max_timestamp_ = times_.last().timestamp;
     offset_of_max_timestamp_ = times_.last().offset;
     if (position == 0) first_timestamp_.reset();
+    // The lane cuts the file, with what is reserved behind.
+    reserved_ = 0;
     finished_ = false;
     sums_.reset();
     sums_were_sought_ = false;
@@ -159,6 +161,8 @@ void Segment::reset_notes() {
     lacks_transactions_ = false;
     ++index_cuts_;
     in_files_ = synced_in_files_ = {};
+    has_tail_ = false;
+    reserved_ = 0;
     size_ = 0;
     bytes_since_index_entry_ = 0;
     max_timestamp_ = kNoTimestamp;
@@ -179,6 +183,7 @@ Task<Result<std::shared_ptr<File>>> Segment::file(bool create) {
         auto created = co_await files_.open(log_path(), options);
         opened = std::move(created);
         names_changed_ = true;
+        made_ = opened.has_value();
         file_.note_dirty();
     }
     // Somebody may have been quicker; also before a swap took the name and holds the file open.
@@ -216,10 +221,32 @@ Task<Status> Segment::truncate_file(uint64_t size) {
     const auto done = co_await target->truncate(size);
     file_.note_dirty();
     if (!done) co_return std::unexpected(done.error());
+    reserved_ = 0;
+    has_tail_ = false;
     co_return Status();
 }
 
+Task<Status> Segment::reserve(uint64_t bytes) {
+    CO_TRY(const std::shared_ptr<File> target, co_await file(true));
+    const uint64_t cuts = index_cuts_;
+    has_tail_ = true;
+    file_.note_dirty();
+    const auto done = co_await target->allocate(0, bytes);
+    file_.note_dirty();
+    // What a truncation in memory cuts is cut from the file too, later.
+    if (done && cuts == index_cuts_) reserved_ = bytes;
+    if (!done && done.error().code == ErrorCode::io_error) co_return std::unexpected(done.error());
+    if (!done) co_return co_await truncate_file(0);
+    co_return Status();
+}
+
+Task<Status> Segment::trim() {
+    if (!has_tail_) co_return Status();
+    co_return co_await truncate_file(size_);
+}
+
 Task<Status> Segment::write_indexes() {
+    CO_TRY_STATUS(co_await trim());
     times_.maybe_append(max_timestamp_, offset_of_max_timestamp_);
     const uint64_t covered = size_;
     CO_TRY_STATUS(co_await write_index_entries());
@@ -474,13 +501,28 @@ private:
     BatchVisitor* next_;
 };
 
-Task<Result<SegmentEnd>> Segment::recover(BatchVisitor* visitor, Offset keep_below) {
+Task<Result<bool>> Segment::has_zeros_only(uint64_t from) {
+    for (;;) {
+        CO_TRY(const Buffer bytes, co_await read(from, kWalkPiece));
+        if (bytes.empty()) co_return true;
+        const auto is_zero = [](std::byte one) { return one == std::byte{0}; };
+        if (!std::ranges::all_of(bytes.span(), is_zero)) co_return false;
+        from += bytes.size();
+    }
+}
+
+Task<Result<SegmentEnd>> Segment::recover(BatchVisitor* visitor, Offset keep_below, Offset filled) {
     reset_notes();
     lacks_transactions_ = true;
     SegmentBuilder builder(*this, visitor);
     CO_TRY(const FileStatus status, co_await files_.status(log_path()));
     CO_TRY(SegmentEnd end, co_await walk(0, BatchCursor::Crc::check, builder));
-    const bool torn = end.position < status.size && end.offset >= keep_below;
+    bool torn = end.position < status.size && end.offset >= keep_below;
+    if (end.damage && end.offset >= filled) {
+        CO_TRY(const bool unused, co_await has_zeros_only(end.position));
+        if (unused) end.damage.reset();
+        torn = torn || unused;
+    }
     if (torn) CO_TRY_STATUS(co_await truncate_file(end.position));
     size_ = torn ? end.position : status.size;
     co_return end;

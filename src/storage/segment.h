@@ -5,7 +5,9 @@
 //
 // Two sides. Memory: `note_append` says that a batch takes its place at `size()`, as Kafka's
 // LogSegment counts index entries, timestamps and the reasons to roll. Files: `write`, `sync`,
-// `write_indexes`, `truncate_file`; a segment that was only noted has no file yet. The index of a
+// `write_indexes`, `truncate_file`; a segment that was only noted has no file yet. Room that was reserved
+// for it (`reserve`) lies behind its batches as zeros, up to the end of the file, until it is finished or
+// truncated: whoever reads the file goes by size(). The index of a
 // growing segment is in memory; its files have a part of it that a catalogue vouches for
 // (`save_new_entries`, `entry`, `restore`), all of it when it is finished (rolled, closed), and are
 // rebuilt by `recover` otherwise. The file is opened when it is needed and closed when OpenFiles needs
@@ -132,7 +134,14 @@ public:
     /// The same past the page cache, through `direct`, another descriptor of it: whole blocks.
     Task<Status> write_direct(std::shared_ptr<File> direct, uint64_t position, Chain bytes);
     Task<Status> truncate_file(uint64_t size);
-    /// The final time index entry, then both index files, exactly as long as their entries.
+    /// Room for `bytes` in a file that has none yet; none of it where the disk has not that much to give.
+    Task<Status> reserve(uint64_t bytes);
+    /// Is the next batch's place, of `bytes`, on the disk already?
+    [[nodiscard]] bool has_room(size_t bytes) const { return size_ + bytes <= reserved_; }
+    /// Its file was made here; said once.
+    [[nodiscard]] bool take_made() { return std::exchange(made_, false); }
+    /// The room behind its batches is given back. The final time index entry, then both index files,
+    /// exactly as long as their entries.
     Task<Status> write_indexes();
     /// Index entries that only memory has go behind those in the files, if they are that many.
     Task<Status> save_new_entries(size_t at_least);
@@ -167,8 +176,12 @@ public:
     /// fit: recover.
     Task<Status> load();
     /// Walks from the beginning with CRCs, cuts the file behind the last good batch, builds the
-    /// indexes anew. Damage below `keep_below` is no torn end: nothing is cut.
-    Task<Result<SegmentEnd>> recover(BatchVisitor* visitor, Offset keep_below = Offset{0});
+    /// indexes anew. Damage below `keep_below` is no torn end: nothing is cut. Zeros up to the end of
+    /// the file are reserved room that nobody used, if they begin at `filled` or later: they are cut
+    /// and are no damage.
+    Task<Result<SegmentEnd>> recover(BatchVisitor* visitor,
+                                     Offset keep_below = Offset{0},
+                                     Offset filled = Offset{INT64_MAX});
     /// Its indexes were built anew (adopt_indexes), but for the aborted transactions.
     void lose_transactions() { lacks_transactions_ = true; }
     /// What a catalogue says of it. `growing`: a few index entries are said too, for the next append.
@@ -237,6 +250,8 @@ private:
     Task<Result<Buffer>> vouched_entries(std::string_view suffix, size_t bytes, uint32_t crc);
     Task<Status> write_transactions();
     Task<Status> sync_indexes(SyncBy by, IndexFiles covered, uint64_t cuts);
+    Task<Status> trim();
+    Task<Result<bool>> has_zeros_only(uint64_t from);
 
     FileSystem& files_;
     const std::string directory_;
@@ -245,6 +260,8 @@ private:
     SegmentLimits limits_;
     const WallTime created_;
     uint64_t size_ = 0;
+    /// Blocks up to here are the file's, as far as this life knows.
+    uint64_t reserved_ = 0;
     OffsetIndex offsets_;
     TimeIndex times_;
     TransactionIndex transactions_;
@@ -259,6 +276,9 @@ private:
     KeptFile file_;
     KeptIndexes kept_indexes_{*this};
     bool has_file_ = false;
+    bool made_ = false;
+    /// The file may be longer than its batches.
+    bool has_tail_ = false;
     bool indexes_dirty_ = false;
     /// A sweep covers them, as they were then.
     std::optional<IndexFiles> swept_indexes_;

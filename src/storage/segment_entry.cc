@@ -78,6 +78,7 @@ SegmentEntry Segment::entry(bool growing) const {
     said.bytes_since_index_entry = bytes_since_index_entry_;
     said.finished = finished_ && !indexes_dirty_;
     said.has_transactions = said.finished && transaction_file_;
+    said.has_tail = has_tail_;
     const bool few = indexes_loaded_ && offsets_.size() <= kFewEntries &&
                      times_.size() <= kFewEntries && transactions_.entries().size() <= kFewEntries;
     said.inlined = !said.finished || (growing && few);
@@ -111,6 +112,7 @@ Task<Status> Segment::restore(SegmentEntry from) {
     bytes_since_index_entry_ = from.bytes_since_index_entry;
     finished_ = from.finished;
     transaction_file_ = from.has_transactions;
+    has_tail_ = from.has_tail;
     // One that was closed behind the picture's back may have got a file.
     transaction_file_may_exist_ = !from.finished;
     indexes_loaded_ = from.inlined;

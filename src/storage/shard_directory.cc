@@ -129,26 +129,30 @@ bool ShardDirectory::is_pressed() const {
            journal_.wants_checkpoint();
 }
 
-ShardDirectory::Room ShardDirectory::admits(size_t bytes) {
+ShardDirectory::Room ShardDirectory::admits(size_t bytes, uint64_t cost) {
     const size_t wanted = std::max(refused_bytes_, bytes);
-    const DiskRoom::Answer disk = disk_.ask(disk_cost(wanted));
+    const uint64_t wanted_cost = std::max(refused_cost_, cost);
+    const DiskRoom::Answer disk = disk_.ask(wanted_cost);
     if (disk == DiskRoom::Answer::full) {
         refused_bytes_ = 0;
+        refused_cost_ = 0;
         disk_refused(full_disk());
         return Room::disk_full;
     }
     if (disk == DiskRoom::Answer::admitted && journal_.fits(wanted)) {
         refused_bytes_ = 0;
+        refused_cost_ = 0;
         return Room::yes;
     }
     refused_bytes_ = wanted;
+    refused_cost_ = wanted_cost;
     note_pressure();
     return Room::wait;
 }
 
 bool ShardDirectory::has_room() {
     if (error_) return true;
-    const DiskRoom::Answer disk = disk_.ask(disk_cost(refused_bytes_));
+    const DiskRoom::Answer disk = disk_.ask(refused_cost_);
     if (disk == DiskRoom::Answer::wait) return false;
     return disk == DiskRoom::Answer::full || journal_.fits(refused_bytes_);
 }
@@ -173,6 +177,7 @@ Task<> ShardDirectory::wait_for_room() {
         if (!woken) co_return;
     }
     refused_bytes_ = 0;
+    refused_cost_ = 0;
 }
 
 // The journal's news.

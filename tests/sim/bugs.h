@@ -38,6 +38,7 @@ inline constexpr std::array kPlantedBugs = {
     PlantedBug{"relax-whole-group", &TestFaults::relax_whole_group},
     PlantedBug{"strict-without-sync", &TestFaults::strict_without_sync},
     PlantedBug{"list-aborted-later", &TestFaults::list_aborted_later},
+    PlantedBug{"forget-reserved-tail", &TestFaults::forget_reserved_tail},
 };
 
 /// The storage scenario does all that they need.

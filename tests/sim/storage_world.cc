@@ -7,6 +7,7 @@
 #include <chrono>
 #include <string_view>
 
+#include "records/batch.h"
 #include "tests/sim/scenario.h"
 #include "tests/sim/storage_program.h"
 
@@ -75,6 +76,22 @@ void draw_durability(TestedLog& tested) {
     if (how == 1 || how == 2) tested.config.durability = storage::Durability::relaxed;
 }
 
+/// Half of the logs reserve room for each new segment.
+void draw_preallocation(StorageWorld& storage) {
+    Random random = storage.world.random_for("preallocation");
+    for (auto& [name, tested] : storage.logs) {
+        tested.config.preallocate = random.below(2) == 0;
+    }
+}
+
+/// Behind the last batch of a file nothing is left but zeros.
+bool has_reserved_tail(std::string_view bytes) {
+    BatchCursor cursor(as_bytes(bytes));
+    size_t end = 0;
+    while (cursor.next() == BatchStep::batch) end = cursor.position() + cursor.batch().size();
+    return end < bytes.size() && bytes.find_first_not_of('\0', end) == std::string_view::npos;
+}
+
 /// Of five logs two are plain, one loses its oldest records, one its superseded ones, one both.
 storage::LogConfig config_of(uint32_t index) {
     storage::LogConfig config;
@@ -121,6 +138,7 @@ StorageWorld::StorageWorld(const StorageOptions& wanted)
     }
     draw_direct(*this);
     draw_indexes(*this);
+    draw_preallocation(*this);
 }
 
 StorageProgram& StorageWorld::program() { return static_cast<StorageProgram&>(*process.program()); }
@@ -235,6 +253,17 @@ void StorageWorld::stop_cleanly() {
     if (machine.disk().stands_still()) return;
     if (failure.empty() && !running.has_stopped() && !running.has_given_up()) {
         note_failure("a clean stop does not come to its end");
+    }
+    if (failure.empty() && running.has_stopped()) check_ends();
+}
+
+/// Kafka takes whatever a file has for batches.
+void StorageWorld::check_ends() {
+    for (const std::string& path : machine.disk().files()) {
+        if (!path.ends_with(".log")) continue;
+        const auto bytes = machine.disk().contents(path);
+        if (!bytes || !has_reserved_tail(*bytes)) continue;
+        note_failure("a clean stop left reserved room in " + path);
     }
 }
 

@@ -71,6 +71,7 @@ public:
     bool run_until_serving();
     /// A clean stop, checked like any other end.
     void stop_cleanly();
+    void check_ends();
     /// Somebody takes what was free, or most of it.
     void shrink_disk();
     /// From here on there is room for everything.
