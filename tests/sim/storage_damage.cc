@@ -151,8 +151,18 @@ private:
         const std::string name = flip.path.substr(flip.path.rfind('/') + 1);
         storage::HeadSummer heads(*storage::parse_offset_file(name, storage::kLogSuffix));
         BatchCursor cursor(as_bytes(bytes));
-        while (cursor.next() == BatchStep::batch) heads.note(cursor.batch());
+        uint64_t last = 0;
+        for (; cursor.next() == BatchStep::batch; last = cursor.position()) {
+            heads.note(cursor.batch());
+        }
+        // A log that was read from its files knows a leader epoch by the neighbours in the segment
+        // (ADR 0042), and one of these has none on one side.
+        if (is_in_epoch(flip, 0) || is_in_epoch(flip, last)) return false;
         return !heads.has_gaps() || has_sums(flip.path);
+    }
+    static bool is_in_epoch(const Flip& flip, uint64_t head) {
+        const uint64_t begin = head + batch_layout::kLeaderEpoch;
+        return flip.position >= begin && flip.position < begin + sizeof(int32_t);
     }
     /// Of the segment whose file it is, as it is now.
     [[nodiscard]] bool has_sums(const std::string& path) const {

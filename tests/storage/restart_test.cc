@@ -340,6 +340,27 @@ TEST(Restart, DamageAboveAnOldRecoveryPointCutsNothing) {
     EXPECT_EQ(bench.values(found, Offset{2}), Values{"three"});
 }
 
+/// The CRC does not cover it; those behind it tell.
+TEST(Restart, AWrongLeaderEpochOfABatchIsNotThatOfTheLog) {
+    StoreBench bench;
+    bench.start();
+    Log& log = bench.create("t");
+    bench.epoch = LeaderEpoch{5};
+    append_and_settle(bench, log, {"one", "two", "three"});
+    bench.kill();
+    bench.start();  // The journal is gone, no checkpoint has come yet.
+    bench.kill();
+    const std::string path = kDirectory + "/t-0/00000000000000000000.log";
+    const uint64_t second = make_batch(bench.codecs, "one").size();
+    ASSERT_TRUE(bench.bench.disk().flip_bit(path, second + batch_layout::kLeaderEpoch + 1, 4));
+    bench.start();
+    const Log& found = *bench.find("t");
+    EXPECT_EQ(found.log_end(), Offset{3});
+    for (const int64_t offset : {0, 1, 2}) {
+        EXPECT_EQ(found.epoch_at(Offset{offset}), LeaderEpoch{5}) << offset;
+    }
+}
+
 TEST(Restart, WhatACrashLeftOfACatalogueIsRemoved) {
     StoreBench bench;
     bench.start();
