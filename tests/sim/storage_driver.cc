@@ -231,9 +231,8 @@ Task<> LogDriver::append() {
 Task<> LogDriver::append_again(ProducerId producer) {
     const std::vector<BatchFact> newest = newest_of(producer);
     if (newest.empty()) co_return;
-    // The window is five batches; after a truncation, a cleaning or damage it may be the last one only.
-    const bool is_short = tested_.truncated || tested_.was_hurt || tested_.config.compacts;
-    const size_t window = is_short ? 1 : kWindow;
+    // The window is five batches; after a truncation or a cleaning it may be the last one only.
+    const size_t window = tested_.truncated || tested_.config.compacts ? 1 : kWindow;
     const uint64_t back = tested_.random.below(std::min(newest.size(), window));
     const auto before = world_.sent.find(newest[back].content);
     if (before != world_.sent.end()) co_await append_bytes(before->second, false);

@@ -22,7 +22,6 @@ Task<Status> LogDriver::check_around_damage() {
     LogState found{
         .exists = true, .start = log_->log_start(), .end = log_->log_end(), .batches = {}};
     size_t holes = 0;
-    tested_.was_hurt = true;
     Offset at = found.start;
     while (at < found.end) {
         auto reading = log_->read_committed(at, kPieceBytes, found.end, true);

@@ -41,8 +41,6 @@ struct TestedLog {
     size_t directory = 0;
     int32_t next_label = 0;
     bool truncated = false;  ///< since the last start
-    /// A life made its producers from what damage had left, and a snapshot or a picture of them.
-    bool was_hurt = false;
     /// Its durability changes now and then, drawn from a stream of its own.
     bool switches_durability = false;
     Random durability;
