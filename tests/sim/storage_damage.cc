@@ -45,6 +45,7 @@ public:
         if (storage_.failure.empty()) strike();
     }
     [[nodiscard]] StorageWorld& world() { return storage_; }
+    [[nodiscard]] bool was_met() const { return was_met_; }
 
 private:
     void strike() {
@@ -72,6 +73,7 @@ private:
         if (!storage_.failure.empty()) return;
         storage_.kill();
         if (serves && storage_.refusals == 0) return;
+        was_met_ = true;
         ++storage_.refused;
         if (is_still_there(*flip, *hurt)) {
             disk.flip_bit(flip->path, flip->position, flip->bit);
@@ -200,6 +202,7 @@ private:
     }
 
     StorageWorld storage_;
+    bool was_met_ = false;
 };
 
 }  // namespace
@@ -209,7 +212,11 @@ ScenarioOutcome run_damage_scenario(const ScenarioOptions& options) {
     set_bug(storage_options.bugs, options.bug);
     Damage damage(storage_options);
     StorageWorld& storage = damage.world();
-    for (int i = 0; i < 6 && storage.failure.empty(); ++i) damage.round();
+    // A life that met damage leaves producers that lack what could not be read: no more is promised
+    // of them, also when the bit is as it was.
+    for (int i = 0; i < 6 && storage.failure.empty() && !damage.was_met(); ++i) {
+        damage.round();
+    }
     return storage.outcome();
 }
 
