@@ -128,6 +128,10 @@ raft::LastWriter LogDirectories::last_writer() const {
     return directories_.front()->was_ours() ? raft::LastWriter::ours : raft::LastWriter::anybody;
 }
 
+std::optional<storage::MetadataEnd> LogDirectories::metadata_end() const {
+    return directories_.front()->metadata_end();
+}
+
 std::vector<Uuid> LogDirectories::directory_ids() const {
     std::vector<Uuid> ids;
     for (const auto& directory : directories_) ids.push_back(directory->meta()->directory_id);
@@ -172,9 +176,11 @@ std::vector<std::string> LogDirectories::damage() const {
 }
 
 Task<Status> LogDirectories::close(std::vector<std::vector<storage::LogCheckpoint>> checkpoints,
-                                   BrokerEpoch broker_epoch) {
+                                   BrokerEpoch broker_epoch,
+                                   std::optional<storage::MetadataEnd> metadata) {
     for (size_t i = 0; i < directories_.size(); ++i) {
-        CO_TRY_STATUS(co_await directories_[i]->close(std::move(checkpoints[i]), broker_epoch));
+        const auto held = i == 0 ? metadata : std::nullopt;
+        CO_TRY_STATUS(co_await directories_[i]->close(std::move(checkpoints[i]), broker_epoch, held));
     }
     co_return Status();
 }

@@ -77,7 +77,7 @@ private:
     /// This node shows everything that was committed when it was called.
     Task<Status> wait_applied(Offset end);
     Task<> close_partitions();
-    Task<Status> close_stores();
+    Task<Status> close_stores(std::optional<storage::MetadataEnd> metadata);
     void fail_with(Error why);
 
     NodeFacts& facts_;

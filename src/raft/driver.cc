@@ -54,7 +54,7 @@ Task<Result<std::unique_ptr<RaftDriver>>> RaftDriver::open(Ports ports,
                                                            RaftListener& listener,
                                                            LogInspector* inspector) {
     CO_TRY(auto log, co_await MetadataLog::open(ports, options.directory, options.limits, inspector,
-                                                options.last_writer));
+                                                options.last_writer, options.known_end));
     CO_TRY(RaftStart start, start_of(*log, options));
     const int16_t kraft_version = start.kraft_version;
     CO_TRY(Raft raft, Raft::create(std::move(start)));

@@ -108,9 +108,11 @@ Task<Result<std::unique_ptr<MetadataLog>>> MetadataLog::open(Ports ports,
                                                              std::string directory,
                                                              storage::SegmentLimits limits,
                                                              LogInspector* inspector,
-                                                             LastWriter writer) {
+                                                             LastWriter writer,
+                                                             std::optional<storage::MetadataEnd> known_end) {
     std::unique_ptr<MetadataLog> log(new MetadataLog(ports, std::move(directory), limits));
     log->last_writer_ = writer;
+    log->known_end_ = known_end;
     CO_TRY_STATUS(co_await log->load(inspector));
     co_return log;
 }
@@ -177,6 +179,11 @@ Task<Status> MetadataLog::load_segments(std::vector<Offset> bases, LogInspector*
                        fmt::format("{} begins at offset {} and the newest snapshot ends at {}",
                                    directory_, bases.front().value(), snapshot_id_.end.value()));
     }
+    if (known_end_ && std::ranges::find(bases, known_end_->segment) == bases.end()) {
+        co_return fail(ErrorCode::corrupt,
+                       fmt::format("{}: {} was there after the last clean stop and is gone", directory_,
+                                   storage::offset_file_name(known_end_->segment, storage::kLogSuffix)));
+    }
     if (!bases.empty()) end_ = bases.front();
     for (const Offset base : bases) {
         CO_TRY_STATUS(co_await load_segment(base, base == bases.back(), inspector));
@@ -208,11 +215,22 @@ Task<Status> MetadataLog::load_segment(Offset base, bool last, LogInspector* ins
         co_return std::unexpected(named(visitor.status().error(), segment->log_path()));
     }
     if (found.damage && !last) co_return std::unexpected(*found.damage);
+    CO_TRY_STATUS(check_known_end(base, found));
     end_ = visitor.next();
     if (found.damage) CO_TRY_STATUS(co_await refuse_provable_damage(*segment, found));
     CO_TRY_STATUS(co_await segment->recover(nullptr));
     segments_.push_back(std::move(segment));
     co_return Status();
+}
+
+/// After a clean stop nothing is torn.
+Status MetadataLog::check_known_end(Offset base, const storage::SegmentEnd& found) const {
+    if (!known_end_ || base != known_end_->segment || found.position >= known_end_->bytes) return {};
+    if (found.damage) return std::unexpected(*found.damage);
+    return fail(ErrorCode::corrupt,
+                fmt::format("{} ends at {}, and at {} after the last clean stop",
+                            file(storage::offset_file_name(base, storage::kLogSuffix)),
+                            found.position, known_end_->bytes));
 }
 
 Task<Status> MetadataLog::refuse_provable_damage(storage::Segment& segment,
@@ -371,6 +389,11 @@ Task<Status> MetadataLog::close() {
     CO_TRY_STATUS(co_await segments_.back()->write_indexes());
     CO_TRY_STATUS(co_await segments_.back()->sync());
     co_return co_await sync_names();
+}
+
+std::optional<storage::MetadataEnd> MetadataLog::file_end() const {
+    if (segments_.empty()) return std::nullopt;
+    return storage::MetadataEnd{segments_.back()->base(), segments_.back()->size()};
 }
 
 }  // namespace ottla::raft

@@ -26,6 +26,7 @@
 #include "ottla/task.h"
 #include "raft/quorum_state.h"
 #include "raft/snapshot.h"
+#include "storage/directory_sums.h"
 #include "storage/leader_epochs.h"
 #include "storage/segment.h"
 
@@ -50,12 +51,14 @@ enum class LastWriter : uint8_t {
 
 class MetadataLog {
 public:
-    /// `inspector` may be null and is not kept.
+    /// `inspector` may be null and is not kept. `known_end`: up to there the log was sound when it was
+    /// closed, and nobody wrote since; what is missing or damaged of that is `corrupt` and never cut.
     static Task<Result<std::unique_ptr<MetadataLog>>> open(Ports ports,
                                                            std::string directory,
                                                            storage::SegmentLimits limits,
                                                            LogInspector* inspector = nullptr,
-                                                           LastWriter writer = LastWriter::ours);
+                                                           LastWriter writer = LastWriter::ours,
+                                                           std::optional<storage::MetadataEnd> known_end = {});
 
     /// The newest snapshot, where the rest of the log begins to matter.
     [[nodiscard]] const SnapshotId& snapshot_id() const { return snapshot_id_; }
@@ -77,6 +80,8 @@ public:
     Task<Result<std::vector<Buffer>>> read(Offset from, size_t max_bytes);
     /// Clean stop: the indexes of the active segment, synced.
     Task<Status> close();
+    /// Where the newest segment ends.
+    [[nodiscard]] std::optional<storage::MetadataEnd> file_end() const;
 
 private:
     MetadataLog(Ports ports, std::string directory, storage::SegmentLimits limits);
@@ -85,6 +90,8 @@ private:
     Task<Status> load_snapshot(std::vector<SnapshotId> ids);
     Task<Status> load_segments(std::vector<Offset> bases, LogInspector* inspector);
     Task<Status> load_segment(Offset base, bool last, LogInspector* inspector);
+    /// `found`: of the segment with that base.
+    [[nodiscard]] Status check_known_end(Offset base, const storage::SegmentEnd& found) const;
     Task<Status> refuse_provable_damage(storage::Segment& segment, storage::SegmentEnd found);
     Task<Status> sync_found();
     Task<Status> note_epochs(std::vector<Buffer> batches);
@@ -105,6 +112,7 @@ private:
     std::vector<std::unique_ptr<storage::Segment>> segments_;
     Offset end_{0};
     LastWriter last_writer_ = LastWriter::ours;
+    std::optional<storage::MetadataEnd> known_end_;
 };
 
 }  // namespace ottla::raft

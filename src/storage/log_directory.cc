@@ -123,6 +123,7 @@ Task<Status> LogDirectory::read_sums(std::string_view meta, std::string_view shu
     if (parsed && clean_ && !guarded_ && parsed->stopped) {
         CO_TRY(const FileStatus stop, co_await ports_.files.status(file(kCleanShutdownFile)));
         ours_ = stop.modified == *parsed->stopped && parsed->agrees(kCleanShutdownFile, shutdown);
+        if (ours_) metadata_end_ = parsed->metadata;
     }
     ours_ = parsed && (ours_ || guarded_);
     if (ours_) {
@@ -141,9 +142,10 @@ Task<Status> LogDirectory::read_sums(std::string_view meta, std::string_view shu
 }
 
 /// Of the checkpoint files as they are now; `stopped`: after the clean-shutdown file.
-Task<Status> LogDirectory::write_sums(bool stopped) {
+Task<Status> LogDirectory::write_sums(bool stopped, std::optional<MetadataEnd> metadata) {
     DirectorySums sums;
     sums.reign = sums_.reign;
+    sums.metadata = metadata;
     std::vector<std::string> names{std::string(kMetaPropertiesFile)};
     if (stopped) {
         CO_TRY(names, co_await catalogue_names());
@@ -474,7 +476,9 @@ Task<Status> LogDirectory::write_checkpoints(std::vector<LogCheckpoint> logs) {
     co_return co_await replace_file(ports_.files, file(kCleanerOffsetFile), text);
 }
 
-Task<Status> LogDirectory::close(std::vector<LogCheckpoint> logs, BrokerEpoch broker_epoch) {
+Task<Status> LogDirectory::close(std::vector<LogCheckpoint> logs,
+                                 BrokerEpoch broker_epoch,
+                                 std::optional<MetadataEnd> metadata) {
     CO_TRY_STATUS(co_await write_checkpoints(std::move(logs)));
     // The journals are gone for certain before anything says that this was a clean stop.
     CO_TRY_STATUS(co_await remove_file(ports_.files, file(kRecoveredCatalogue)));
@@ -482,7 +486,7 @@ Task<Status> LogDirectory::close(std::vector<LogCheckpoint> logs, BrokerEpoch br
     CO_TRY_STATUS(co_await ports_.files.sync_directory(path_));
     Buffer text = Buffer::copy_of(clean_shutdown_text(broker_epoch));
     CO_TRY_STATUS(co_await replace_file(ports_.files, file(kCleanShutdownFile), text));
-    CO_TRY_STATUS(co_await write_sums(true));
+    CO_TRY_STATUS(co_await write_sums(true, metadata));
     const Status removed = co_await ports_.files.remove_directory(file(kGuardFolder));
     if (!removed && removed.error().code != ErrorCode::not_found) co_return removed;
     co_return co_await ports_.files.sync_directory(path_);

@@ -58,6 +58,8 @@ public:
     [[nodiscard]] bool was_clean() const { return clean_; }
     /// Nobody but Ottla has written here since it last began or stopped serving.
     [[nodiscard]] bool was_ours() const { return guarded_ || ours_; }
+    /// Where the metadata log in it ended at a clean stop of ours that was the last thing to happen here.
+    [[nodiscard]] const std::optional<MetadataEnd>& metadata_end() const { return metadata_end_; }
     /// The broker epoch of the last clean stop (KIP-966); -1 if it was not clean or does not say.
     [[nodiscard]] BrokerEpoch previous_broker_epoch() const { return previous_broker_epoch_; }
     [[nodiscard]] ServedDirectory served() const;
@@ -77,14 +79,16 @@ public:
     /// Replaces the checkpoint files; `logs` of all shards together.
     Task<Status> write_checkpoints(std::vector<LogCheckpoint> logs);
     /// Clean stop, after every shard's LogStore::close: checkpoints, clean-shutdown file, guard
-    /// removed.
-    Task<Status> close(std::vector<LogCheckpoint> logs, BrokerEpoch broker_epoch);
+    /// removed. `metadata`: of the log that was closed here, if one was.
+    Task<Status> close(std::vector<LogCheckpoint> logs,
+                       BrokerEpoch broker_epoch,
+                       std::optional<MetadataEnd> metadata = {});
 
 private:
     LogDirectory(Ports ports, std::string path, StorageSettings settings);
     Task<Status> read_state();
     Task<Status> read_sums(std::string_view meta, std::string_view shutdown);
-    Task<Status> write_sums(bool stopped);
+    Task<Status> write_sums(bool stopped, std::optional<MetadataEnd> metadata = {});
     Task<Result<OffsetCheckpoint>> read_checkpoint(std::string_view name);
     void note_damage(std::string_view name, std::string_view what);
     Task<Status> find_logs(const Recovery& recovery);
@@ -117,6 +121,7 @@ private:
     bool guarded_ = false;
     /// Nobody but Ottla has been here since `sums_` were written.
     bool ours_ = false;
+    std::optional<MetadataEnd> metadata_end_;
     bool has_cleaner_offsets_ = false;
 };
 

@@ -94,6 +94,39 @@ TEST_F(MetadataLogTest, ATornTailIsCut) {
     EXPECT_EQ(opened()->end(), Offset{2});
 }
 
+TEST_F(MetadataLogTest, UpToWhereItWasClosedNothingIsTakenForATornTail) {
+    auto log = opened();
+    append(*log, 1);
+    append(*log, 1, 50);
+    ASSERT_TRUE(bench.run(log->close()));
+    const auto end = log->file_end();
+    ASSERT_TRUE(end);
+    log.reset();
+    const auto reopen = [&] {
+        return bench.run(MetadataLog::open(bench.process.ports(0), kDirectory, limits, nullptr,
+                                           LastWriter::ours, end));
+    };
+    const Buffer whole = segment();
+    const size_t first = batch(Offset{0}, 1).size();
+    EXPECT_EQ((*reopen())->end(), Offset{51});
+    for (const size_t left : {0UZ, 30UZ, first, whole.size() - 1}) {
+        overwrite(whole.slice(0, left));
+        const auto cut = reopen();
+        ASSERT_FALSE(cut) << left;
+        EXPECT_EQ(cut.error().code, ErrorCode::corrupt);
+        EXPECT_EQ(segment().size(), left) << "a refusal changes nothing";
+    }
+    for (const size_t at : {first + 20, whole.size() - 1}) {
+        overwrite(whole);
+        damage(at);
+        EXPECT_EQ(reopen().error().code, ErrorCode::corrupt) << at;
+    }
+    ASSERT_TRUE(bench.run(bench.files().unlink(kSegment)));
+    EXPECT_EQ(reopen().error().code, ErrorCode::corrupt);
+    overwrite(whole);
+    EXPECT_EQ((*reopen())->end(), Offset{51});
+}
+
 TEST_F(MetadataLogTest, ZerosBehindTheEndAreATornTail) {
     auto log = opened();
     append(*log, 1);

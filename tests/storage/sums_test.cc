@@ -49,6 +49,7 @@ TEST(DirectorySums, RoundTripAndAnyFlippedBitIsNoticed) {
     DirectorySums sums;
     sums.reign.bytes[0] = 200;
     sums.stopped = WallTime{1'700'000'000'123};
+    sums.metadata = {Offset{12}, 345};
     sums.files["meta.properties"] = sum_of(as_bytes("hello"));
     const std::string text = to_text(sums);
     const auto parsed = parse_directory_sums(text);
