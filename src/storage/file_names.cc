@@ -8,7 +8,6 @@
 namespace ottla::storage {
 namespace {
 
-constexpr std::string_view kJournalPrefix = ".ottla-journal-";
 
 template <class T>
 std::optional<T> parse_number(std::string_view text) {

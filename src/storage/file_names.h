@@ -33,6 +33,7 @@ inline constexpr std::string_view kHighWatermarkFile = "replication-offset-check
 inline constexpr std::string_view kCleanerOffsetFile = "cleaner-offset-checkpoint";
 /// Of journal files that nobody needs: removed when there is time.
 inline constexpr std::string_view kDroppedPrefix = ".ottla-dropped-";
+inline constexpr std::string_view kJournalPrefix = ".ottla-journal-";
 inline constexpr std::string_view kMetadataTopic = "__cluster_metadata";
 
 /// "a" and "b" give "a/b".

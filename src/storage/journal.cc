@@ -237,6 +237,7 @@ void Journal::seal(JournalGroup& group) {
     header.shard = runtime_.shard().value();
     header.oldest_needed = files_.start_of_file_with(synced_through_ + 1);
     header.directory_id = identity_.directory_id;
+    header.files = files_.lasting_files();
     std::byte* begin = chunk.block->data() + group.begin;
     previous_crc_ = seal_group({begin, group.end - group.begin}, header);
     group.oldest_needed = header.oldest_needed;

@@ -61,10 +61,23 @@ Task<Status> JournalFiles::open() {
     co_return Status();
 }
 
+size_t JournalFiles::take_number() {
+    const auto free = std::ranges::find(numbers_, Number::free);
+    const auto number = static_cast<size_t>(free - numbers_.begin());
+    if (free == numbers_.end()) numbers_.push_back(Number::free);
+    numbers_[number] = Number::taken;
+    return number;
+}
+
+uint32_t JournalFiles::lasting_files() const {
+    const auto is_lasting = [](Number number) { return number == Number::lasting; };
+    return static_cast<uint32_t>(std::ranges::find_if_not(numbers_, is_lasting) - numbers_.begin());
+}
+
 Task<Result<std::unique_ptr<JournalFiles::Slot>>> JournalFiles::make_slot(uint64_t bytes,
                                                                           bool zeroed) {
     auto slot = std::make_unique<Slot>();
-    const uint64_t number = next_number_++;
+    const size_t number = take_number();
     slot->path = join_path(directory_, journal_file_name(runtime_.shard(), number));
     slot->bytes = bytes;
     OpenOptions options;
@@ -73,14 +86,23 @@ Task<Result<std::unique_ptr<JournalFiles::Slot>>> JournalFiles::make_slot(uint64
     options.exclusive = true;
     options.direct = true;
     options.lane = IoLane::journal;
-    CO_TRY(slot->file, co_await files_.open(slot->path, options));
+    auto opened = co_await files_.open(slot->path, options);
+    if (!opened) {
+        numbers_[number] = Number::free;
+        co_return std::unexpected(opened.error());
+    }
+    slot->file = *std::move(opened);
     every_path_.push_back(slot->path);
     const Status filled = co_await fill_slot(*slot, zeroed);
-    if (filled) co_return slot;
+    if (filled) {
+        numbers_[number] = Number::lasting;
+        co_return slot;
+    }
     // Part of it may be allocated, which others need now.
     slot->file.reset();
     const Status removed = co_await remove_file(files_, slot->path);
     if (removed) std::erase(every_path_, slot->path);
+    if (removed) numbers_[number] = Number::free;
     co_return std::unexpected(filled.error());
 }
 

@@ -48,6 +48,8 @@ public:
     /// Where replay has to start if it needs `group`: the first group of the file that holds it (or
     /// will), since a file is readable only from its beginning.
     [[nodiscard]] uint64_t start_of_file_with(uint64_t group) const;
+    /// Files 0 to this, without it, are there for certain until the journal is done with.
+    [[nodiscard]] uint32_t lasting_files() const;
     /// Bytes in files that hold `group` or a later one.
     [[nodiscard]] uint64_t live_bytes_from(uint64_t group) const;
     /// How large a planned file is: the first use is that of the small file.
@@ -69,6 +71,7 @@ private:
         uint64_t used_bytes = 0;
     };
 
+    size_t take_number();
     Task<Result<std::unique_ptr<Slot>>> make_slot(uint64_t bytes, bool zeroed);
     Task<Status> fill_slot(Slot& slot, bool zeroed);
     Task<Status> write_zeros(std::string path, uint64_t bytes);
@@ -84,7 +87,9 @@ private:
     std::deque<std::unique_ptr<Slot>> live_;   ///< in order of their groups
     std::vector<std::unique_ptr<Slot>> free_;  ///< ready to be used (again)
     std::vector<std::string> every_path_;
-    uint64_t next_number_ = 0;
+    /// Of files by their numbers: those of files that could not be made are given again.
+    enum class Number : uint8_t { free, taken, lasting };
+    std::vector<Number> numbers_;
     uint64_t recorded_ = 0;
     bool growing_ = false;
     bool preparing_ = false;

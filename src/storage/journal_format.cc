@@ -73,6 +73,7 @@ uint32_t seal_group(std::span<std::byte> group, const GroupHeader& header) {
     store_be(at + 44, header.shard);
     store_be(at + 48, header.oldest_needed);
     std::memcpy(at + 56, header.directory_id.bytes.data(), 16);
+    store_be(at + 72, header.files);
     const uint32_t crc = crc_of(group, header.file_sequence);
     store_be(at + 8, crc);
     return crc;
@@ -93,6 +94,7 @@ std::optional<GroupHeader> read_group_header(std::span<const std::byte> bytes) {
     header.shard = load_be<uint32_t>(at + 44);
     header.oldest_needed = load_be<uint64_t>(at + 48);
     std::memcpy(header.directory_id.bytes.data(), at + 56, 16);
+    header.files = load_be<uint32_t>(at + 72);
     return header;
 }
 

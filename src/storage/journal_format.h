@@ -12,7 +12,8 @@
 //           44 shard u32
 //           48 oldest needed u64  replay starts at this group
 //           56 directory id 16
-//           72 zero u64
+//           72 files u32          0 to this, without it, were there: one that is missing is a loss
+//           76 zero u32
 //           80 entries, then zeros up to 4 KiB
 //
 //   entry    kind u8 | 3 zeros | body bytes u32 | log instance u64 | body
@@ -62,6 +63,7 @@ struct GroupHeader {
     uint32_t shard = 0;
     uint64_t oldest_needed = 0;
     Uuid directory_id;
+    uint32_t files = 0;
     [[nodiscard]] size_t blocks_bytes() const {
         return round_up_to_block(kGroupHeaderBytes + payload_bytes);
     }

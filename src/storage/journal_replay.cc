@@ -89,6 +89,24 @@ Error broken(const JournalChain& chain, size_t at, uint64_t group, std::string_v
                         where, group, why, next.header.sequence, next.position)};
 }
 
+/// What the newest groups were in may be missing, and no group that is left would tell.
+Status check_files(const JournalChain& chain) {
+    const auto files_of = [](const ReplayGroup& group) { return group.header.files; };
+    const ReplayGroup& witness = *std::ranges::max_element(chain.groups, {}, files_of);
+    const std::string& seen_in = chain.paths[witness.file];
+    for (uint32_t number = 0; number < witness.header.files; ++number) {
+        const std::string path =
+            join_path(parent_path(seen_in), journal_file_name(chain.shard, number));
+        if (std::ranges::find(chain.paths, path) != chain.paths.end()) continue;
+        return fail(ErrorCode::corrupt,
+                    fmt::format("{} is missing, which group {} in {} has seen: it may have held records "
+                                "that were acknowledged; put it back, or make an empty file of that name "
+                                "to go on without it",
+                                path, witness.header.sequence, seen_in));
+    }
+    return {};
+}
+
 /// Leaves what has to be replayed, in order, or says what is missing.
 Status order_groups(JournalChain& chain, TestFaults faults) {
     auto& groups = chain.groups;
@@ -297,6 +315,7 @@ Status take_groups(JournalChain& chain,
     if (chain.groups.empty()) return {};
     chain.journal_id = chain.groups.front().header.journal_id;
     TRY_STATUS(check_owner(chain, directory_id));
+    TRY_STATUS(check_files(chain));
     return order_groups(chain, faults);
 }
 
@@ -339,7 +358,9 @@ Task<Result<FoundJournals>> find_journals(Ports ports,
                 std::string_view(entry.name).substr(kRetiredPrefix.size());
             std::from_chars(digits.data(), digits.data() + digits.size(), shard);
             auto ids = co_await read_retired(files, path);
-            if (ids) shards[ShardIndex{shard}].retired = *std::move(ids);
+            if (!ids) continue;
+            found.retired.insert(ids->begin(), ids->end());
+            shards[ShardIndex{shard}].retired = *std::move(ids);
         }
     }
     for (auto& [shard, from] : shards) {

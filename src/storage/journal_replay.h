@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -43,6 +44,8 @@ struct FoundJournals {
     /// Files to be removed once all is applied: those of the chains, of retired journals, and
     /// markers.
     std::vector<std::string> paths;
+    /// Journals that markers name.
+    std::set<uint64_t> retired;
 };
 
 Task<Result<FoundJournals>> find_journals(Ports ports,

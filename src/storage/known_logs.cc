@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "storage/known_logs.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace ottla::storage {
@@ -12,6 +13,11 @@ void KnownLogs::add(Catalogue catalogue) {
     if (id != 0) journals_.insert(id);
     for (CatalogueEntry& one : catalogue.entries) {
         const TopicPartition name = one.name;
+        // One without a picture may have been written before its group was durable.
+        if (id != 0 && one.whole) {
+            uint64_t& through = shown_through_[id];
+            through = std::max(through, one.group);
+        }
         auto entry = std::make_shared<const CatalogueEntry>(std::move(one));
         if (id == 0) {
             recovered_[name] = std::move(entry);
@@ -21,8 +27,20 @@ void KnownLogs::add(Catalogue catalogue) {
     }
 }
 
+std::optional<KnownLogs::Shortened> KnownLogs::find_shortened(
+    const std::map<uint64_t, uint64_t>& newest) const {
+    for (const auto& [journal, group] : shown_through_) {
+        if (replaced_.contains(journal)) continue;
+        const auto found = newest.find(journal);
+        const uint64_t end = found == newest.end() ? 0 : found->second;
+        if (end < group) return Shortened{journal, group, end};
+    }
+    return std::nullopt;
+}
+
 void KnownLogs::give_up() {
     damaged_ = true;
+    shown_through_.clear();
     written_.clear();
     recovered_.clear();
 }

@@ -12,6 +12,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <vector>
 
@@ -34,6 +35,17 @@ public:
     /// The journals whose catalogues were read.
     [[nodiscard]] const std::set<uint64_t>& journals() const { return journals_; }
 
+    /// A journal that ends before a group which was durable when its catalogue was written.
+    struct Shortened {
+        uint64_t journal_id = 0;
+        uint64_t group = 0;
+        uint64_t end = 0;  ///< the newest group that is there; 0: none
+        bool operator==(const Shortened&) const = default;
+    };
+    /// Of the journals that no start has replayed. `newest`: the newest group of each that was found.
+    [[nodiscard]] std::optional<Shortened> find_shortened(
+        const std::map<uint64_t, uint64_t>& newest) const;
+
     /// What is known of a log that a journal declares.
     struct Declared {
         const TopicPartition& name;
@@ -54,6 +66,8 @@ private:
     std::map<TopicPartition, std::vector<Candidate>> written_;
     std::map<TopicPartition, Entry> recovered_;
     std::set<uint64_t> journals_;
+    /// The newest group that a picture knows of, by journal: what the picture shows may be nowhere else.
+    std::map<uint64_t, uint64_t> shown_through_;
     std::set<uint64_t> replaced_;
     bool damaged_ = false;
     bool inherits_;

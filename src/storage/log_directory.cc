@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <limits>
 #include <map>
 #include <set>
 #include <tuple>
@@ -196,6 +197,7 @@ Task<Status> LogDirectory::recover() {
            co_await find_journals(ports_, path_, served().directory_id, settings_.faults));
     clean_ = clean_ && !guarded_ && found.chains.empty();
     CO_TRY_STATUS(co_await read_catalogues());
+    CO_TRY_STATUS(check_journals(found));
     Recovery recovery(ports_, path_, guarded_, known_, settings_);
     if (!found.chains.empty()) CO_TRY_STATUS(co_await recovery.run(found.chains));
     if (!clean_) previous_broker_epoch_ = BrokerEpoch{-1};
@@ -216,6 +218,27 @@ Task<Status> LogDirectory::recover() {
     }
     CO_TRY_STATUS(co_await drop_journals(std::move(found.paths)));
     co_return co_await remove_retired_markers(ports_.files, path_);
+}
+
+/// A file of a journal that is missing, or has become zeros, is one that was never used, as far as the rest of the
+/// journal can tell; the catalogue knows better. A stop that was cut off has retired markers.
+Status LogDirectory::check_journals(const FoundJournals& found) const {
+    if (!guarded_) return {};
+    std::map<uint64_t, uint64_t> newest;
+    for (const JournalChain& chain : found.chains) {
+        newest[chain.journal_id] = chain.groups.back().header.sequence;
+    }
+    for (const uint64_t id : found.retired) newest[id] = std::numeric_limits<uint64_t>::max();
+    const auto shortened = known_.find_shortened(newest);
+    if (!shortened) return {};
+    const std::string there = shortened->end == 0 ? std::string("nothing of it is there")
+                                                  : fmt::format("it ends at {}", shortened->end);
+    return fail(ErrorCode::corrupt,
+                fmt::format("{}*: journal {:016x} had group {} when its catalogue was written, and {}: "
+                            "records that were acknowledged are missing; put its files back, or remove {}* "
+                            "to go on with what the segments have",
+                            file(kJournalPrefix), shortened->journal_id, shortened->group, there,
+                            file(kCataloguePrefix)));
 }
 
 /// Their blocks are freed behind the start (5 to 20 ms a file), unless somebody may need them.
@@ -482,14 +505,15 @@ Task<Status> LogDirectory::close(std::vector<LogCheckpoint> logs,
     CO_TRY_STATUS(co_await write_checkpoints(std::move(logs)));
     // The journals are gone for certain before anything says that this was a clean stop.
     CO_TRY_STATUS(co_await remove_file(ports_.files, file(kRecoveredCatalogue)));
-    CO_TRY_STATUS(co_await remove_retired_markers(ports_.files, path_));
     CO_TRY_STATUS(co_await ports_.files.sync_directory(path_));
     Buffer text = Buffer::copy_of(clean_shutdown_text(broker_epoch));
     CO_TRY_STATUS(co_await replace_file(ports_.files, file(kCleanShutdownFile), text));
     CO_TRY_STATUS(co_await write_sums(true, metadata));
     const Status removed = co_await ports_.files.remove_directory(file(kGuardFolder));
     if (!removed && removed.error().code != ErrorCode::not_found) co_return removed;
-    co_return co_await ports_.files.sync_directory(path_);
+    CO_TRY_STATUS(co_await ports_.files.sync_directory(path_));
+    // As long as there is the guard they say why there are no journals.
+    co_return co_await remove_retired_markers(ports_.files, path_);
 }
 
 Task<Status> close_directory(Ports ports, std::string path, StorageSettings settings) {

@@ -39,7 +39,7 @@
 namespace ottla::storage {
 
 class Recovery;
-struct CleanSeal;
+struct FoundJournals;
 struct JournalChain;
 
 class LogDirectory {
@@ -96,6 +96,7 @@ private:
     Task<Status> read_checkpoints(std::vector<FoundLog*> unknown);
     Task<Status> read_topic_id(FoundLog& found);
     Task<Status> remove_leftovers();
+    [[nodiscard]] Status check_journals(const FoundJournals& found) const;
     Task<Status> drop_journals(std::vector<std::string> paths);
     Task<Status> read_catalogues();
     Task<Result<std::vector<std::string>>> catalogue_names() const;

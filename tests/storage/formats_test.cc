@@ -175,11 +175,13 @@ TEST(JournalGroup, HeaderComesBackAndEveryBitIsCovered) {
     header.sequence = 12;
     header.previous_crc = 9;
     header.oldest_needed = 10;
+    header.files = 4;
     const auto group = sealed_group("payload", header);
     const auto found = read_group_header(group);
     ASSERT_TRUE(found);
     EXPECT_EQ(found->sequence, 12U);
     EXPECT_EQ(found->oldest_needed, 10U);
+    EXPECT_EQ(found->files, 4U);
     EXPECT_EQ(found->blocks_bytes(), kJournalBlockBytes);
     EXPECT_TRUE(group_is_intact(group, *found));
     for (size_t bit = 0; bit < group.size() * 8; ++bit) {

@@ -165,6 +165,66 @@ TEST(Recovery, ABitFlippedAtTheFrontOfAnyJournalFileHidesNothing) {
     EXPECT_GT(refused, 0);
 }
 
+TEST(Recovery, AJournalFileThatIsGoneIsMissedByName) {
+    StorageSettings settings = hasty_settings();
+    settings.checkpoint_interval = 1h;
+    int refused = 0;
+    for (size_t which = 0;; ++which) {
+        StoreBench bench(1, settings);
+        Values wanted;
+        go_round(bench, wanted);
+        const auto files = journal_files(bench);
+        if (which == files.size()) break;
+        const std::string path = files[which];
+        ASSERT_TRUE(bench.bench.run(bench.ports().files.unlink(path)));
+        const Status booted = bench.bench.run(bench.boot());
+        if (booted) {
+            EXPECT_TRUE(bench.values(*bench.find("t")) == wanted) << path;
+            continue;
+        }
+        ++refused;
+        EXPECT_EQ(booted.error().code, ErrorCode::corrupt) << booted.error().detail;
+        EXPECT_TRUE(booted.error().detail.contains(".ottla-journal-")) << booted.error().detail;
+    }
+    EXPECT_GT(refused, 0);
+}
+
+TEST(Recovery, AWholeJournalThatIsGoneIsMissedByTheCatalogue) {
+    StoreBench bench(1);
+    bench.start();
+    append_and_settle(bench, bench.create("t"), {"one", "two"});
+    checkpoint(bench);
+    bench.kill();
+    for (const std::string& path : journal_files(bench)) {
+        ASSERT_TRUE(bench.bench.run(bench.ports().files.unlink(path)));
+    }
+    const Status booted = bench.bench.run(bench.boot());
+    ASSERT_FALSE(booted);
+    EXPECT_EQ(booted.error().code, ErrorCode::corrupt);
+    EXPECT_TRUE(booted.error().detail.contains("nothing of it is there")) << booted.error().detail;
+    // Whoever accepts that goes on with what the segments have.
+    bench.kill();
+    ASSERT_TRUE(bench.bench.run(bench.ports().files.unlink(kDirectory + "/.ottla-catalogue-0")));
+    bench.start();
+    EXPECT_EQ(bench.values(*bench.find("t")), (Values{"one", "two"}));
+}
+
+TEST(Recovery, AStopThatIsCutOffAnywhereIsNoLossOfAJournal) {
+    for (uint64_t events = 1;; ++events) {
+        StoreBench bench(events);
+        bench.start();
+        append_and_settle(bench, bench.create("t"), {"one", "two"});
+        checkpoint(bench);
+        const auto done =
+            sim::try_run(bench.bench.world, bench.ports().runtime, bench.stop(), events);
+        bench.power_cut({});
+        const Status booted = bench.bench.run(bench.boot());
+        ASSERT_TRUE(booted) << events << ": " << booted.error().detail;
+        ASSERT_EQ(bench.values(*bench.find("t")), (Values{"one", "two"})) << events;
+        if (done) break;
+    }
+}
+
 size_t dropped_files(StoreBench& bench) {
     const auto files = bench.bench.disk().files();
     return static_cast<size_t>(std::ranges::count_if(files, [](const std::string& path) {

@@ -26,6 +26,7 @@ constexpr std::array kGroupColumns = {
     Column{"entries"},          Column{"payload_bytes"},  Column{"shard"},
     Column{"file_sequence"},    Column{"oldest_needed"},  Column{"crc", 10},
     Column{"previous_crc", 10}, Column{"journal_id", 16}, Column{"directory_id"},
+    Column{"files"},
 };
 constexpr std::array kEntryColumns = {
     Column{"group", 8},    Column{"position", 10},     Column{"state", 7},
@@ -183,7 +184,8 @@ public:
                      int64_t{header.payload_bytes}, int64_t{header.shard},
                      number_cell(header.file_sequence), number_cell(header.oldest_needed),
                      crc_cell(header.crc), crc_cell(header.previous_crc),
-                     id_text(header.journal_id), to_string(header.directory_id)});
+                     id_text(header.journal_id), to_string(header.directory_id),
+                     int64_t{header.files}});
     }
     /// Gives their number; prints them if asked.
     int64_t walk(std::span<const std::byte> bytes, bool print) {
