@@ -41,6 +41,20 @@ Error foreign(const std::string& path, uint64_t position) {
                         path, position)};
 }
 
+/// Bytes behind the end of a segment that only we write: is there a batch, which the journal has lost, or only
+/// a bit that flipped in the segment's reserved room?
+bool holds_batch(std::span<const std::byte> bytes) {
+    const auto batch = parse_batch(bytes);
+    return batch ? crc_matches(*batch) : bytes.size() == kLookBytes;
+}
+
+Error forgotten(const std::string& path, uint64_t position) {
+    return {ErrorCode::corrupt,
+            fmt::format("{} at {}: a batch that the journal does not have: a part of the journal is gone; "
+                        "remove the .ottla-journal-* files to go on with what the segments have",
+                        path, position)};
+}
+
 }  // namespace
 
 Recovery::Recovery(Ports ports,
@@ -415,7 +429,9 @@ Task<Status> Recovery::look_behind(const Instance& log,
     CO_TRY(const Buffer there, co_await file.read(position, extra));
     const auto is_zero = [](std::byte b) { return b == std::byte{0}; };
     if (std::ranges::all_of(there.span(), is_zero)) co_return Status();
-    co_return std::unexpected(foreign(file.path(), position));
+    if (!guarded_) co_return std::unexpected(foreign(file.path(), position));
+    if (holds_batch(there.span())) co_return std::unexpected(forgotten(file.path(), position));
+    co_return Status();
 }
 
 /// With a picture only what is younger than that, or on its way out, can have left a file that nobody

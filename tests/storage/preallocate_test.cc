@@ -100,6 +100,20 @@ TEST_F(Preallocate, ACleanStopAndARollEndTheFileBehindItsLastBatch) {
     EXPECT_EQ(found().log_end(), Offset{2});
 }
 
+TEST_F(Preallocate, ABitThatFlipsInTheReservedRoomIsNoBatchThatTheJournalLost) {
+    bench.start();
+    Log& log = bench.create("t");
+    append(log, "one");
+    const uint64_t data = log.size_bytes();
+    ASSERT_TRUE(bench.append(log, "two"));
+    bench.settle(log);
+    written.emplace_back("two");
+    bench.kill();
+    ASSERT_TRUE(bench.bench.disk().flip_bit(kFirst, 3 * data, 7));
+    bench.start();
+    expect_everything();
+}
+
 TEST_F(Preallocate, ALogThatTwoLivesDidNotTouchIsTrimmedByTheThirdOnesCleanStop) {
     bench.start();
     append(bench.create("t"), "one");

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "storage/file_names.h"
+#include "storage/journal_format.h"
 #include "tests/storage/store_bench.h"
 
 namespace ottla::storage::test {
@@ -187,6 +188,25 @@ TEST(Recovery, AJournalFileThatIsGoneIsMissedByName) {
         EXPECT_TRUE(booted.error().detail.contains(".ottla-journal-")) << booted.error().detail;
     }
     EXPECT_GT(refused, 0);
+}
+
+TEST(Recovery, ABatchThatTheJournalHasLostIsNotCutFromItsSegment) {
+    StoreBench bench;
+    bench.start();
+    Log& log = bench.create("t");
+    append_and_settle(bench, log, {"one"});
+    append_and_settle(bench, log, {"two"});
+    flush(bench, log);
+    bench.kill();
+    // As a disk might that lost its last write: the newest group, though what it did is there.
+    const std::string journal = journal_files(bench).back();
+    std::string bytes = *bench.bench.disk().contents(journal);
+    const size_t last = bytes.find_last_not_of('\0') / kJournalBlockBytes * kJournalBlockBytes;
+    bytes.replace(last, kJournalBlockBytes, kJournalBlockBytes, '\0');
+    bench.bench.disk().put(journal, bytes);
+    const Status booted = bench.bench.run(bench.boot());
+    ASSERT_FALSE(booted);
+    EXPECT_TRUE(booted.error().detail.contains("the journal does not have")) << booted.error().detail;
 }
 
 TEST(Recovery, AWholeJournalThatIsGoneIsMissedByTheCatalogue) {
