@@ -126,7 +126,9 @@ int start_command(Arguments arguments) {
     io::BackendOptions options{.shards = shards};
     const uint64_t allowed = io::memory_limit();
     const int64_t asked = configured->settings.number("ottla.memory.bytes");
-    options.receive_block_bytes = broker::plan_memory(asked, allowed, shards).receive_bytes;
+    const broker::MemoryPlan plan = broker::plan_memory(asked, allowed, shards);
+    if (plan.returns_large_blocks) io::return_large_blocks();
+    options.receive_block_bytes = plan.receive_bytes;
     options.warn = [&log](const std::string& line) { log->write(LogLevel::warning, line); };
     io::Backend backend(std::move(options));
     BrokerParts parts{.settings = configured->settings, .shards = {}, .log = *log, .faults = {}};

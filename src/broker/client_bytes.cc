@@ -88,7 +88,7 @@ bool ClientBytes::may_grow(const Holder& holder) const {
     return frames_.empty() && (queue_.empty() || queue_.front() == &holder);
 }
 
-Task<> ClientBytes::wait_to_grow(Holder& holder, const bool* gives_up) {
+Task<> ClientBytes::wait_to_grow(Holder& holder, size_t more, const bool* gives_up) {
     if (may_grow(holder)) {
         holder.wait_for_client(true);
         co_return;
@@ -112,7 +112,9 @@ Task<> ClientBytes::wait_to_grow(Holder& holder, const bool* gives_up) {
     }
     queue_.erase(self);
     queued_bytes_ -= bytes;
-    if (!*gives_up) holder.wait_for_client(true);
+    if (*gives_up) co_return;
+    holder.hold(bytes + more);
+    holder.wait_for_client(true);
 }
 
 Task<ClientBytes::Reservation> ClientBytes::reserve(size_t wanted, const bool* gives_up) {

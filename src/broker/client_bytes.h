@@ -85,9 +85,10 @@ public:
     [[nodiscard]] size_t limit() const { return limit_; }
     [[nodiscard]] bool is_full() const { return held_ >= limit_; }
 
-    /// Until this partial frame may grow, or `*gives_up` (then call `stir`). With too many waiting
-    /// already its owner is evicted instead.
-    Task<> wait_to_grow(Holder& holder, const bool* gives_up);
+    /// Until this partial frame may grow by at most `more` bytes, or `*gives_up` (then call `stir`). Who
+    /// had to wait holds them when this returns: those who wait look one after the other, and room
+    /// that one is given is no room for the next. With too many waiting already its owner is evicted instead.
+    Task<> wait_to_grow(Holder& holder, size_t more, const bool* gives_up);
     /// At least one byte and at most `wanted`; waits until there is room or `*gives_up`.
     Task<Reservation> reserve(size_t wanted, const bool* gives_up);
     /// Who waits looks again.

@@ -33,6 +33,9 @@ struct MemoryPlan {
     size_t receive_bytes = 0;
     /// Past the page cache, which has no room to be of use to readers.
     bool direct_flush = false;
+    /// Large blocks go back to the system when they are done with. The heap, which is quicker, keeps what it cannot
+    /// put together again: half of a group of 64 MiB, once a crowd of clients had been there.
+    bool returns_large_blocks = false;
     /// Journal files: their blocks in the page cache are the kernel's while they are made.
     uint64_t journal_file_bytes = 0;
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "io/memory_limit.h"
 
+#include <malloc.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -69,6 +70,12 @@ uint64_t memory_limit(const MemorySources& sources) {
         }
     }
     return least;
+}
+
+void return_large_blocks() {
+    constexpr int kLarge = 128 * 1024;
+    // Set once, it no longer grows with what is freed.
+    ::mallopt(M_MMAP_THRESHOLD, kLarge);
 }
 
 }  // namespace ottla::io

@@ -105,7 +105,8 @@ Task<Result<std::vector<Buffer>>> Connection::read_frames() {
     CO_TRY_STATUS(broken_);
     const bool is_torn = static_cast<bool>(frames_.block());
     if (is_torn) {
-        auto growing = services_.client_bytes.wait_to_grow(arriving_, &closing_);
+        const size_t most = services_.limits.fill_bytes;
+        auto growing = services_.client_bytes.wait_to_grow(arriving_, most, &closing_);
         co_await std::move(growing);
         if (closing_) co_return fail(ErrorCode::cancelled, "the connection is closing");
     }

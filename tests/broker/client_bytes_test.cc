@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "tests/base/manual_runtime.h"
 
 namespace ottla::broker {
@@ -12,6 +14,7 @@ using namespace std::chrono_literals;
 using Side = ClientBytes::Side;
 
 constexpr size_t kMiB = 1024UZ * 1024;
+constexpr size_t kStep = kMiB / 4;
 
 class Client final : public ClientBytes::Owner {
 public:
@@ -36,7 +39,7 @@ protected:
     ~ClientBytesTest() override { runtime_.destroy_roots(); }
 
     static Task<> grow(ClientBytes& all, Client& client) {
-        co_await all.wait_to_grow(client.holder, &client.gone);
+        co_await all.wait_to_grow(client.holder, kStep, &client.gone);
         client.went_on = !client.gone;
     }
     static Task<> read(ClientBytes& all, Client& client, size_t wanted, Event& done) {
@@ -117,6 +120,23 @@ TEST_F(ClientBytesTest, OfACrowdThatBroughtTooMuchAlongTheLastOnesGo) {
         crowd[i]->holder.hold(0);
         runtime_.run();
     }
+}
+
+TEST_F(ClientBytesTest, RoomThatComesBackIsGivenAwayOnce) {
+    Client first(all_, Side::frames);
+    ask_to_grow(first);
+    first.holder.hold(8 * kMiB);
+    std::vector<std::unique_ptr<Client>> crowd;
+    for (int i = 0; i < 15; ++i) {
+        crowd.push_back(std::make_unique<Client>(all_, Side::frames));
+        crowd.back()->holder.hold(kMiB / 2);
+        ask_to_grow(*crowd.back());
+    }
+    first.holder.wait_for_client(false);
+    first.holder.hold(0);  // What is held is 7.5 MiB now: there is room for two steps, not for fifteen.
+    runtime_.run();
+    EXPECT_EQ(std::ranges::count_if(crowd, [](const auto& one) { return one->went_on; }), 2);
+    EXPECT_EQ(all_.held(), 8 * kMiB);
 }
 
 TEST_F(ClientBytesTest, AClientThatStallsIsLeftInPeaceUntilSomebodyWaits) {
@@ -220,7 +240,7 @@ TEST_F(ClientBytesTest, WhoGivesUpWhileWaitingReturns) {
     ask_to_grow(sender);
     bool returned = false;
     const auto wait = [](ClientBytes& all, Client& client, bool& over) -> Task<> {
-        co_await all.wait_to_grow(client.holder, &client.gone);
+        co_await all.wait_to_grow(client.holder, kStep, &client.gone);
         over = true;
     };
     runtime_.spawn(wait(all_, leaving, returned));

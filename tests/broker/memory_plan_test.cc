@@ -24,6 +24,7 @@ TEST(MemoryPlan, LargeMachinesGetNoMoreThanIsOfUse) {
     EXPECT_EQ(sum_of(unknown), sum_of(plan));
     EXPECT_FALSE(plan.direct_flush) << "the page cache serves readers that lag";
     EXPECT_FALSE(unknown.direct_flush);
+    EXPECT_FALSE(plan.returns_large_blocks || unknown.returns_large_blocks);
 }
 
 TEST(MemoryPlan, AGroupOf64MebibytesIsNotOverspent) {
@@ -33,7 +34,7 @@ TEST(MemoryPlan, AGroupOf64MebibytesIsNotOverspent) {
         EXPECT_GE(plan.hot_tail_bytes, 2 * kMebibyte);
         EXPECT_EQ(plan.index_cache_bytes, kMebibyte);
         EXPECT_EQ(plan.journal_file_bytes, 16 * kMebibyte);
-        EXPECT_TRUE(plan.direct_flush);
+        EXPECT_TRUE(plan.direct_flush && plan.returns_large_blocks);
         EXPECT_LE(plan.decompressed_bytes * shards, 8 * kMebibyte)
             << "small batches claim any size";
         EXPECT_EQ(plan.receive_bytes, kMebibyte / 16) << "100 connections at once are 6 MiB";

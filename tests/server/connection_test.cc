@@ -304,7 +304,7 @@ TEST_F(ConnectionTest, AFrameIsNotReadOnWhileTheShardHasNoMemoryAndAnotherGoesFi
     open();
     const bool never = false;
     broker::ClientBytes::Holder first(*client_bytes_, nobody_, broker::ClientBytes::Side::frames);
-    runtime_.spawn(client_bytes_->wait_to_grow(first, &never));
+    runtime_.spawn(client_bytes_->wait_to_grow(first, 1000, &never));
     runtime_.run();
     const std::string large = frame("p." + std::string(5000, 'x'));
     arrive(std::string_view(large).substr(0, 1500));
@@ -320,7 +320,7 @@ TEST_F(ConnectionTest, ClosingWhileAFrameWaitsForMemoryReturns) {
     open();
     const bool never = false;
     broker::ClientBytes::Holder first(*client_bytes_, nobody_, broker::ClientBytes::Side::frames);
-    runtime_.spawn(client_bytes_->wait_to_grow(first, &never));
+    runtime_.spawn(client_bytes_->wait_to_grow(first, 1000, &never));
     arrive(std::string_view(frame("p." + std::string(5000, 'x'))).substr(0, 1500));
     connection_->close();
     runtime_.run();
