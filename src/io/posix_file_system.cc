@@ -30,6 +30,9 @@ Status failure(std::string_view doing, std::string_view path) {
     return std::unexpected(file_error(doing, path, errno));
 }
 
+/// A named pipe that lies where a file should be has nobody at its other end.
+constexpr int kWithoutWaiting = O_NONBLOCK;
+
 /// A descriptor that this scope closes.
 class Descriptor {
 public:
@@ -112,7 +115,7 @@ Status space_of(FileSystemOp& op) {
 }
 
 Status put_file(const FileSystemOp& op) {
-    const Descriptor file(op.path, O_WRONLY | O_CREAT | O_TRUNC);
+    const Descriptor file(op.path, O_WRONLY | O_CREAT | O_TRUNC | kWithoutWaiting);
     if (!file.is_open()) return failure("open", op.path);
     for (size_t done = 0; done < op.content.size();) {
         const ssize_t written =
@@ -206,11 +209,14 @@ Status PosixFileSystem::open(FileSystemOp& op) {
     if (options.create) flags |= O_CREAT;
     if (options.create && options.exclusive) flags |= O_EXCL;
     if (options.truncate) flags |= O_TRUNC;
-    Descriptor opened(op.path, flags);
+    Descriptor opened(op.path, flags | kWithoutWaiting);
     if (!opened.is_open()) return failure("open", op.path);
     struct stat about {};
     if (::fstat(opened.get(), &about) != 0) return failure("status", op.path);
     if (S_ISDIR(about.st_mode)) return std::unexpected(file_error("open", op.path, EISDIR));
+    if (!S_ISREG(about.st_mode)) {
+        return fail(ErrorCode::io_error, fmt::format("open {}: not a regular file", op.path));
+    }
     // Set afterwards: open(O_CREAT | O_DIRECT) creates the file even where it then refuses
     // O_DIRECT.
     const bool direct = options.direct && ::fcntl(opened.get(), F_SETFL, O_DIRECT) == 0;

@@ -44,6 +44,9 @@ TEST(Settings, AValueOutsideTypeOrBoundsIsRefusedInOneClearSentence) {
     EXPECT_FALSE(settings.set("auto.create.topics.enable", "yes", Source::file));
     EXPECT_TRUE(settings.set("compression.gzip.level", "-1", Source::file));
     EXPECT_FALSE(settings.set("compression.gzip.level", "0", Source::file));
+    // Everything would be gone at once; Kafka does not start with it either.
+    EXPECT_FALSE(settings.set("log.retention.ms", "0", Source::file));
+    EXPECT_TRUE(settings.set("log.retention.ms", "-1", Source::file));
 }
 
 TEST(Settings, CompactionMustNotBeDueBeforeItIsAllowed) {

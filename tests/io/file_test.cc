@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -97,6 +98,21 @@ TEST(PosixFile, AFullDiskIsNoSpaceAndPassesWhenThereIsRoom) {
     const SmallDisk disk;
     Process process;
     process.run(fills_the_disk(process.on(0).files, disk.file("f")));
+}
+
+Task<int> opens(FileSystem& files, std::string path, bool write) {
+    const auto opened = co_await files.open(path, {.write = write});
+    EXPECT_FALSE(opened.has_value());
+    if (!opened) EXPECT_TRUE(opened.error().detail.ends_with("not a regular file"));
+    co_return 0;
+}
+
+TEST(PosixFile, ANamedPipeIsRefusedInsteadOfWaitedFor) {
+    const TemporaryDirectory directory;
+    const std::string pipe = directory.file(".ottla-journal-0-0");
+    ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+    Process process;
+    for (const bool write : {false, true}) process.run(opens(process.on(0).files, pipe, write));
 }
 
 TEST(PosixFile, ErrorsKeepTheirMeaningAndNameThePath) {
