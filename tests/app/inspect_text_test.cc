@@ -8,6 +8,7 @@
 #include "storage/leader_epochs.h"
 #include "storage/meta_properties.h"
 #include "storage/offset_checkpoint.h"
+#include "storage/producer_state.h"
 #include "tests/app/inspect_bench.h"
 
 namespace ottla::app {
@@ -29,7 +30,21 @@ std::string catalogue(const TopicPartition& first, const TopicPartition& second)
     storage::SegmentEntry segment;
     segment.bytes = 300;
     segment.inlined = true;
+    segment.offsets = Buffer::copy_of(std::string(16, '\1'));
     entry.segments.push_back(segment);
+    entry.epochs = {{LeaderEpoch{3}, Offset{2}}};
+    entry.snapshots = {Offset{5}};
+    storage::ProducerState producers;
+    producers.appended({.producer = ProducerId{70},
+                        .epoch = ProducerEpoch{1},
+                        .first_sequence = 0,
+                        .last_sequence = 4,
+                        .first_offset = Offset{6},
+                        .last_offset = Offset{10},
+                        .transactional = true});
+    entry.producers = producers.image();
+    entry.instance = 0xabc;
+    entry.group = 12;
     storage::CatalogueWriter writer(kMetadataTopicId, 7);
     writer.add(entry);
     entry = {};
@@ -76,7 +91,8 @@ TEST(InspectText, EveryFileIsPrintedByLine) {
         {R"("version": 0, "broker_epoch": 41)"},
         {R"("topic": "a", "partition": 0, "topic_id": "AAAAAAAAAAAAAAAAAAAAAQ", )"
          R"("log_start": 2, "recovery_point": 9, "high_watermark": 8, "cleaned": -1, )"
-         R"("end": 11, "segments": 1, "last_segment": 0, "last_bytes": 300, "grown_bytes": null)",
+         R"("end": 11, "segments": 1, "last_segment": 0, "last_bytes": 300, "grown_bytes": null, )"
+         R"("journal_id": "0000000000000007", "journal_group": 12, "log_instance": "0000000000000abc")",
          R"("topic": "orders", "partition": 12, "topic_id": "AAAAAAAAAAAAAAAAAAAAAQ", )"
          R"("log_start": 0, "recovery_point": 1, "high_watermark": 1, "cleaned": -1, )"
          R"("end": null)"},
@@ -125,6 +141,24 @@ TEST(InspectText, CountIsComparedWithTheLines) {
     EXPECT_FALSE(fewer.intact);
     EXPECT_NE(fewer.verdict.find("1 entries, the second line says 2"), std::string::npos);
     EXPECT_FALSE(print_sample(checkpoint("leader-epoch-checkpoint", "0\n2\n1 5\n0 9\n")).intact);
+}
+
+TEST(InspectText, WhatAPictureHoldsIsPrintedThingByThing) {
+    Sample sample = samples()[5];
+    sample.options.entries = true;
+    const Printed printed = print_sample(sample);
+    EXPECT_TRUE(printed.intact) << printed.verdict;
+    const std::vector<std::string> expected = {
+        R"("topic": "a", "partition": 0, "kind": "epoch", "offset": 2, "last_offset": null, "bytes": null, "leader_epoch": 3)",
+        R"("kind": "segment", "offset": 0, "last_offset": null, "bytes": 300)",
+        R"("kind": "snapshot", "offset": 5)",
+        R"("kind": "producer", "offset": 6, "last_offset": 10, "bytes": null, "leader_epoch": null, "producer_id": 70, "producer_epoch": 1, "last_sequence": 4)",
+    };
+    ASSERT_EQ(printed.lines.size(), expected.size());
+    for (size_t i = 0; i < expected.size(); ++i) {
+        EXPECT_TRUE(printed.lines[i].contains(expected[i])) << printed.lines[i];
+    }
+    EXPECT_TRUE(printed.lines[1].contains(R"("more_index": 2, "more_time": 0, "aborted": 0)"));
 }
 
 TEST(InspectText, EveryChangedByteOfACatalogueIsReported) {

@@ -11,7 +11,7 @@ void print_file(FileKind kind, Source& source, const InspectOptions& options, Re
         case FileKind::txnindex: return print_transaction_index(source, report);
         case FileKind::journal: return print_journal(source, options, report);
         case FileKind::snapshot: return print_producer_snapshot(source, report);
-        case FileKind::checkpoint: return print_checkpoint(source, report);
+        case FileKind::checkpoint: return print_checkpoint(source, options, report);
         case FileKind::quorum_state: return print_quorum_state(source, report);
         case FileKind::metadata: return print_metadata(source, report);
         case FileKind::sums: return print_sums(source, report);

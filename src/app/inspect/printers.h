@@ -7,6 +7,8 @@
 // pure
 #pragma once
 
+#include <string_view>
+
 #include "app/inspect/file_kind.h"
 #include "app/inspect/report.h"
 #include "app/inspect/source.h"
@@ -15,7 +17,7 @@ namespace ottla::app {
 
 struct InspectOptions {
     bool records = false;  ///< segment: a row for each record instead of each batch
-    bool entries = false;  ///< journal: a row for each entry instead of each group
+    bool entries = false;  ///< journal, catalogue: a row for each entry instead of each group or log
 };
 
 void print_segment(Source& source, const InspectOptions& options, Report& report);
@@ -25,7 +27,9 @@ void print_time_index(Source& source, Report& report);
 void print_transaction_index(Source& source, Report& report);
 void print_journal(Source& source, const InspectOptions& options, Report& report);
 void print_producer_snapshot(Source& source, Report& report);
-void print_checkpoint(Source& source, Report& report);
+void print_checkpoint(Source& source, const InspectOptions& options, Report& report);
+/// Of one that print_checkpoint has read.
+void print_catalogue(std::string_view bytes, const InspectOptions& options, Report& report);
 void print_quorum_state(Source& source, Report& report);
 void print_sums(Source& source, Report& report);
 

@@ -11,7 +11,6 @@
 #include "app/inspect/printers.h"
 #include "base/uuid.h"
 #include "raft/quorum_state.h"
-#include "storage/catalogue.h"
 #include "storage/leader_epochs.h"
 #include "storage/meta_properties.h"
 #include "storage/offset_checkpoint.h"
@@ -25,12 +24,6 @@ constexpr uint64_t kMostTextBytes = uint64_t{256} << 20;
 constexpr std::array kOffsetColumns = {Column{"topic", 30}, Column{"partition"}, Column{"offset"}};
 constexpr std::array kEpochColumns = {Column{"leader_epoch"}, Column{"start_offset"}};
 constexpr std::array kPropertyColumns = {Column{"key", 14}, Column{"value"}};
-constexpr std::array kCatalogueColumns = {
-    Column{"topic", 30},    Column{"partition"},      Column{"topic_id", 22},
-    Column{"log_start"},    Column{"recovery_point"}, Column{"high_watermark"},
-    Column{"cleaned"},      Column{"end"},            Column{"segments"},
-    Column{"last_segment"}, Column{"last_bytes"},     Column{"grown_bytes"},
-};
 constexpr std::array kShutdownColumns = {Column{"version"}, Column{"broker_epoch"}};
 constexpr std::array kRetiredColumns = {Column{"journal_id"}};
 constexpr std::array kQuorumColumns = {Column{"leader_epoch"}, Column{"leader_id"},
@@ -159,30 +152,6 @@ void print_properties(std::string_view text, std::string_view separator, Report&
     }
 }
 
-void print_catalogue(std::string_view text, Report& report) {
-    report.begin(kCatalogueColumns);
-    const auto catalogue = storage::parse_catalogue(Buffer::copy_of(text));
-    if (!catalogue) return report.damage(0, catalogue.error().detail);
-    if (catalogue->damage) report.damage(0, *catalogue->damage);
-    for (const storage::CatalogueEntry& entry : catalogue->entries) {
-        const bool pictured = entry.whole;
-        uint64_t grown = 0;
-        for (const storage::GrownSegment& one : entry.grown) grown = one.bytes;
-        const storage::SegmentEntry last =
-            pictured ? entry.segments.back() : storage::SegmentEntry{};
-        const auto if_pictured = [pictured](uint64_t value) {
-            return pictured ? number_cell(value) : nothing();
-        };
-        report.row({entry.name.topic, int64_t{entry.name.partition.value()},
-                    to_string(entry.topic_id), entry.log_start.value(),
-                    entry.recovery_point.value(), entry.high_watermark.value(),
-                    entry.cleaned.value(), if_pictured(static_cast<uint64_t>(entry.end.value())),
-                    if_pictured(entry.segments.size()),
-                    if_pictured(static_cast<uint64_t>(last.base.value())), if_pictured(last.bytes),
-                    entry.grown.empty() ? nothing() : number_cell(grown)});
-    }
-}
-
 void print_clean_shutdown(std::string_view text, Report& report) {
     report.begin(kShutdownColumns);
     const Cell epoch = json_number(text, "brokerEpoch");
@@ -239,7 +208,7 @@ std::optional<std::string> read_text(Source& source, Report& report) {
 
 }  // namespace
 
-void print_checkpoint(Source& source, Report& report) {
+void print_checkpoint(Source& source, const InspectOptions& options, Report& report) {
     const auto text = read_text(source, report);
     if (!text) return;
     auto kind = text_kind_of(report.file());
@@ -254,7 +223,7 @@ void print_checkpoint(Source& source, Report& report) {
             print_properties(*text, "=", report);
             return judge(storage::parse_meta_properties(*text), report);
         case TextKind::clean_shutdown: return print_clean_shutdown(*text, report);
-        case TextKind::catalogue: return print_catalogue(*text, report);
+        case TextKind::catalogue: return print_catalogue(*text, options, report);
         case TextKind::retired_journal: return print_retired(*text, report);
     }
 }
