@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A disk that fills up under load: writes are refused before the reserve is gone, everything is read meanwhile, also
-after kill -9, topics are deleted, and writes go on by themselves when there is space."""
+after kill -9, topics and records are deleted, and writes go on by themselves when there is space."""
 import os
 import random
 import time
@@ -12,8 +12,9 @@ from harness import Broker, cli
 
 SIZE, RESERVE = 128 * disks.MEBIBYTE, 12 * disks.MEBIBYTE
 SETTINGS = (f"ottla.disk.reserve.bytes={RESERVE}", "ottla.shards=2")
-TOPICS_TO_DELETE, BYTES_TO_DELETE = 3, 24 * disks.MEBIBYTE
+TOPICS_TO_DELETE, BYTES_TO_DELETE, SEGMENT = 3, 24 * disks.MEBIBYTE, 2 * disks.MEBIBYTE
 LIMIT_SECONDS = 30
+EARLIEST = -2
 LARGE = [load.Maker(0, 40, b"x" * 5000), load.Maker(4, 10)]
 
 
@@ -67,9 +68,15 @@ class DiskFull(unittest.TestCase):
                 broker.start()
                 work.check()
                 self.fill(broker, work)
-                self.writes_again(work, lambda: cli(broker, "topic", "delete", f"gone-{number}"))
+                last = number + 1 == TOPICS_TO_DELETE
+                make_space = self.delete_records if last else self.delete_topic
+                self.writes_again(work, lambda: make_space(broker, f"gone-{number}"))
                 work.stop()
                 work.check()
+            broker.kill()
+            broker.start()
+            self.assertEqual(self.first_offset(broker, f"gone-{TOPICS_TO_DELETE - 1}"), self.deleted_to)
+            work.check()
             broker.stop()
             work.check_files(broker.data)
             print(f"seed {load.SEED}")
@@ -77,11 +84,28 @@ class DiskFull(unittest.TestCase):
     def add(self, broker, topic):
         """Something to delete later."""
         wire = load.Wire(broker.port)
-        wire.create_topic(topic, 1)
+        wire.create_topic(topic, 1, {"segment.bytes": str(SEGMENT)})
         batch = LARGE[0].batch(b"gone")
         for _ in range(BYTES_TO_DELETE // len(batch)):
             self.assertEqual(wire.produce(topic, batch)[0], 0)
         wire.close()
+
+    def delete_topic(self, broker, topic):
+        cli(broker, "topic", "delete", topic)
+
+    def delete_records(self, broker, topic):
+        """All but the last one."""
+        wire = load.Wire(broker.port)
+        self.deleted_to = wire.end_offset(topic) - 1
+        self.assertEqual(wire.delete_records(topic, 0, self.deleted_to), (0, self.deleted_to))
+        wire.close()
+
+    def first_offset(self, broker, topic):
+        wire = load.Wire(broker.port)
+        error, offset = wire.list_offset(topic, 0, EARLIEST)
+        wire.close()
+        self.assertEqual(error, 0)
+        return offset
 
     def writes_again(self, work, make_space):
         writers = [one for one in work.actors if isinstance(one, load.Writer)]
