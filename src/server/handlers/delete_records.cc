@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "broker/partition_calls.h"
 #include "broker/topic_config.h"
+#include "server/handlers/by_owner.h"
 #include "server/handlers/common.h"
 #include "server/handlers/handlers.h"
 
@@ -11,16 +12,7 @@ namespace {
 using protocol::DeleteRecordsRequest;
 using protocol::DeleteRecordsResponse;
 using PartitionAnswer = DeleteRecordsResponse::DeleteRecordsPartitionResult;
-using Answers = std::vector<Result<Offset>>;
-
-struct Place {
-    size_t topic;
-    size_t partition;
-};
-struct Group {
-    std::vector<broker::DeleteRecordsItem> items;
-    std::vector<Place> places;
-};
+using Asked = ByOwner<broker::DeleteRecordsItem>;
 
 void fill(PartitionAnswer& answer, const Result<Offset>& low_watermark) {
     if (low_watermark) {
@@ -30,11 +22,11 @@ void fill(PartitionAnswer& answer, const Result<Offset>& low_watermark) {
     }
 }
 
-/// Every partition has its place in the answer; those that somebody has to be asked about are in groups.
-std::map<ShardIndex, Group> place_answers(const Context& context,
-                                          const DeleteRecordsRequest& request,
-                                          DeleteRecordsResponse& response) {
-    std::map<ShardIndex, Group> groups;
+/// Every partition has its place in the answer; given back are those that somebody has to be asked about.
+Asked place_answers(const Context& context,
+                    const DeleteRecordsRequest& request,
+                    DeleteRecordsResponse& response) {
+    Asked asked;
     for (size_t t = 0; t < request.topics.size(); ++t) {
         const auto& wanted = request.topics[t];
         const metadata::TopicPtr topic = context.image().topic(wanted.name);
@@ -51,36 +43,22 @@ std::map<ShardIndex, Group> place_answers(const Context& context,
                 answer.error_code = to_wire(ErrorCode::invalid_topic_exception);
             } else {
                 const broker::PartitionKey key{topic->id, index};
-                Group& group = groups[context.shard.owner_of(key)];
-                group.items.push_back({key, Offset{partition.offset}});
-                group.places.push_back({t, answers.partitions.size() - 1});
+                asked.add(context.shard.owner_of(key), {key, Offset{partition.offset}},
+                          {t, answers.partitions.size() - 1});
             }
         }
     }
-    return groups;
+    return asked;
 }
 
 }  // namespace
 
 Task<DeleteRecordsResponse> handle_delete_records(Context context, DeleteRecordsRequest request) {
     DeleteRecordsResponse response;
-    std::map<ShardIndex, Group> groups = place_answers(context, request, response);
-    std::vector<Task<Answers>> calls;
-    for (auto& [owner, group] : groups) {
-        auto work = [held = std::move(group.items)](broker::Shard& there) mutable {
-            return broker::delete_records_group(there, std::move(held));
-        };
-        calls.push_back(context.shard.on(owner, std::move(work)));
-    }
-    auto all = when_all(context.shard.runtime(), std::move(calls));
-    const std::vector<Answers> answers = co_await std::move(all);
-    size_t which = 0;
-    for (const auto& [owner, group] : groups) {
-        for (size_t i = 0; i < group.places.size(); ++i) {
-            const Place place = group.places[i];
-            fill(response.topics[place.topic].partitions[place.partition], answers[which][i]);
-        }
-        ++which;
+    auto asking = ask<Result<Offset>>(context, place_answers(context, request, response),
+                                      &broker::delete_records_group);
+    for (const auto& [place, low_watermark] : co_await std::move(asking)) {
+        fill(response.topics[place.topic].partitions[place.partition], low_watermark);
     }
     co_return response;
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <set>
+#include <map>
 
 #include "broker/partition_calls.h"
+#include "server/handlers/by_owner.h"
 #include "server/handlers/common.h"
 #include "server/handlers/handlers.h"
 
@@ -12,16 +13,7 @@ namespace {
 using protocol::ListOffsetsRequest;
 using protocol::ListOffsetsResponse;
 using PartitionAnswer = ListOffsetsResponse::ListOffsetsPartitionResponse;
-using Answers = std::vector<Result<storage::TimestampedOffset>>;
-
-struct Place {
-    size_t topic;
-    size_t partition;
-};
-struct Group {
-    std::vector<broker::ListOffsetsItem> items;
-    std::vector<Place> places;
-};
+using Asked = ByOwner<broker::ListOffsetsItem>;
 
 /// The first version that knows a negative timestamp: latest, earliest, max timestamp (KIP-734),
 /// earliest local (KIP-405), latest tiered (KIP-1005), earliest pending upload (KIP-1023).
@@ -46,10 +38,11 @@ void fill(PartitionAnswer& answer, const Result<storage::TimestampedOffset>& fou
     answer.leader_epoch = found->leader_epoch.value();
 }
 
-std::map<ShardIndex, Group> place_answers(const Context& context,
-                                          const ListOffsetsRequest& request,
-                                          ListOffsetsResponse& response) {
-    std::map<ShardIndex, Group> groups;
+/// Every partition has its place in the answer; given back are those that somebody has to be asked about.
+Asked place_answers(const Context& context,
+                    const ListOffsetsRequest& request,
+                    ListOffsetsResponse& response) {
+    Asked asked;
     std::map<std::pair<std::string, int32_t>, size_t> seen;
     for (const auto& topic : request.topics) {
         for (const auto& partition : topic.partitions)
@@ -72,40 +65,26 @@ std::map<ShardIndex, Group> place_answers(const Context& context,
                 answer.error_code = to_wire(ErrorCode::unknown_topic_or_partition);
             } else {
                 const broker::PartitionKey key{topic->id, index};
-                Group& group = groups[context.shard.owner_of(key)];
-                group.items.push_back(
-                    {key,
-                     {.timestamp = partition.timestamp,
-                      .current_leader_epoch = LeaderEpoch{partition.current_leader_epoch},
-                      .committed = request.isolation_level == 1}});
-                group.places.push_back({t, answers.partitions.size() - 1});
+                const replication::ListOffsetsAsk question{
+                    .timestamp = partition.timestamp,
+                    .current_leader_epoch = LeaderEpoch{partition.current_leader_epoch},
+                    .committed = request.isolation_level == 1};
+                asked.add(context.shard.owner_of(key), {key, question},
+                          {t, answers.partitions.size() - 1});
             }
         }
     }
-    return groups;
+    return asked;
 }
 
 }  // namespace
 
 Task<ListOffsetsResponse> handle_list_offsets(Context context, ListOffsetsRequest request) {
     ListOffsetsResponse response;
-    std::map<ShardIndex, Group> groups = place_answers(context, request, response);
-    std::vector<Task<Answers>> calls;
-    for (auto& [owner, group] : groups) {
-        auto work = [held = std::move(group.items)](broker::Shard& there) mutable {
-            return broker::list_offsets_group(there, std::move(held));
-        };
-        calls.push_back(context.shard.on(owner, std::move(work)));
-    }
-    auto all = when_all(context.shard.runtime(), std::move(calls));
-    const std::vector<Answers> answers = co_await std::move(all);
-    size_t which = 0;
-    for (const auto& [owner, group] : groups) {
-        for (size_t i = 0; i < group.places.size(); ++i) {
-            const Place place = group.places[i];
-            fill(response.topics[place.topic].partitions[place.partition], answers[which][i]);
-        }
-        ++which;
+    auto asking = ask<Result<storage::TimestampedOffset>>(
+        context, place_answers(context, request, response), &broker::list_offsets_group);
+    for (const auto& [place, found] : co_await std::move(asking)) {
+        fill(response.topics[place.topic].partitions[place.partition], found);
     }
     co_return response;
 }
