@@ -198,7 +198,7 @@ private:
         Segment scratch(log_.home.files(), log_.identity.path, segment->base(), log_.limits(),
                         WallTime{0});
         EpochFeeder epochs(log_.epochs, in_doubt);
-        const Offset limit = last ? Offset{INT64_MAX} : log_.segments[index + 1]->base();
+        const Offset limit = last ? segment->reach() : log_.segments[index + 1]->base();
         SoundWalk walk(log_, segment, segment->size(), limit);
         for (;;) {
             CO_TRY(const Buffer bytes, co_await walk.next());

@@ -347,6 +347,23 @@ Task<Result<Buffer>> Segment::read(uint64_t position,
     co_return Buffer{place.block, place.begin, wanted};
 }
 
+Offset Segment::reach() const {
+    constexpr int64_t kMost = int64_t{INT32_MAX} + 1;
+    return base_ > Offset{INT64_MAX - kMost} ? Offset{INT64_MAX} : base_ + kMost;
+}
+
+/// No checksum covers a base offset; and no index has room for a place beyond 2 GiB.
+bool Segment::belongs_behind(const SegmentEnd& before, const BatchView& batch) const {
+    const Offset end = before.offset;
+    if (before.position > INT32_MAX) return false;
+    return batch.base_offset() >= end && batch.base_offset() < reach() && batch.last_offset() < reach();
+}
+
+Error Segment::stray(uint64_t position, const BatchView& batch) const {
+    return {ErrorCode::corrupt, fmt::format("{} at {}: a batch of offset {}, which is none of this place",
+                                            log_path(), position, batch.base_offset().value())};
+}
+
 Task<Result<SegmentEnd>> Segment::walk(uint64_t from,
                                        BatchCursor::Crc crc,
                                        BatchVisitor& visitor,
@@ -363,6 +380,10 @@ Task<Result<SegmentEnd>> Segment::walk(uint64_t from,
         const uint64_t start = end.position;
         BatchStep step = cursor.next();
         for (; step == BatchStep::batch; step = cursor.next()) {
+            if (!belongs_behind(end, cursor.batch())) {
+                end.damage = stray(end.position, cursor.batch());
+                co_return end;
+            }
             visitor.visit(cursor.batch(), start + cursor.position());
             end.offset = cursor.batch().offset_end();
             end.position = start + cursor.position() + cursor.batch().size();

@@ -85,6 +85,8 @@ public:
             OpenFiles* open_files = nullptr);
 
     [[nodiscard]] Offset base() const { return base_; }
+    /// Its index entries have no room for an offset from here on.
+    [[nodiscard]] Offset reach() const;
     /// Bytes noted: where the next batch goes.
     [[nodiscard]] uint64_t size() const { return size_; }
     [[nodiscard]] WallTime max_timestamp() const { return max_timestamp_; }
@@ -158,7 +160,7 @@ public:
                               size_t length,
                               std::shared_ptr<CrcWalk> walk = nullptr);
     /// Walks the whole batches in [from, size of the file), checking CRCs if asked; nothing is read from
-    /// `limit` on.
+    /// `limit` on. A batch whose offsets go back, or are none of this segment, is damage.
     Task<Result<SegmentEnd>> walk(uint64_t from,
                                   BatchCursor::Crc crc,
                                   BatchVisitor& visitor,
@@ -251,6 +253,8 @@ private:
     Task<Status> write_transactions();
     Task<Status> sync_indexes(SyncBy by, IndexFiles covered, uint64_t cuts);
     Task<Status> trim();
+    [[nodiscard]] bool belongs_behind(const SegmentEnd& before, const BatchView& batch) const;
+    [[nodiscard]] Error stray(uint64_t position, const BatchView& batch) const;
     Task<Result<bool>> has_zeros_only(uint64_t from);
 
     FileSystem& files_;

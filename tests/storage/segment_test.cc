@@ -143,6 +143,27 @@ TEST(Segment, RecoverStopsAtAFlippedBit) {
     EXPECT_NE(end->damage->detail.find(fmt::format("at {}", second)), std::string::npos);
 }
 
+TEST(Segment, RecoverStopsWhereAnOffsetIsNoneOfTheSegment) {
+    // 2^38 more, and 2 less, of the second of three: no checksum covers a base offset.
+    for (const auto& [byte, bit] : {std::pair{3U, 6U}, std::pair{7U, 1U}}) {
+        SegmentBench bench;
+        bench.limits.index_interval_bytes = 0;
+        Segment segment = bench.make(100);
+        for (int i = 0; i < 3; ++i) {
+            ASSERT_TRUE(bench.bench.run(bench.append(segment, bench.batch(102 + i, 600))));
+        }
+        const uint64_t second = segment.size() / 3;
+        ASSERT_TRUE(bench.bench.disk().flip_bit(segment.log_path(), second + byte, bit));
+        Segment again = bench.make(100);
+        const auto end = bench.bench.run(again.recover(nullptr, Offset{INT64_MAX}));
+        ASSERT_TRUE(end.has_value());
+        EXPECT_EQ(end->position, second);
+        EXPECT_EQ(end->offset, Offset{103});
+        ASSERT_TRUE(end->damage);
+        EXPECT_TRUE(end->damage->detail.contains("none of this place")) << end->damage->detail;
+    }
+}
+
 TEST(Segment, WalksBatchesLargerThanOneRead) {
     SegmentBench bench;
     Segment segment = bench.make();
