@@ -78,8 +78,10 @@ private:
         if (is_still_there(*flip, *hurt)) {
             disk.flip_bit(flip->path, flip->position, flip->bit);
         }
+        storage_.healed = flip->path;
         storage_.start();
         storage_.run_until_serving();
+        storage_.healed.reset();
         storage_.kill();
         if (!storage_.failure.empty()) {
             storage_.failure += fmt::format(" (bit {} of byte {} of {} is as it was)", flip->bit,

@@ -156,6 +156,10 @@ bool StorageWorld::is_hurt(const std::string& path) const {
     return damaged && damaged->starts_with(path + "/");
 }
 
+bool StorageWorld::was_hurt(const std::string& path) const {
+    return healed && healed->starts_with(path + "/");
+}
+
 bool StorageWorld::names_damage(const Error& error) const {
     if (!damaged || error.code != ErrorCode::corrupt) return false;
     const std::string folder = damaged->substr(0, damaged->rfind('/'));

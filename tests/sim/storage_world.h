@@ -91,6 +91,7 @@ public:
     [[nodiscard]] ScenarioOutcome outcome() const;
     /// Is `path` the file in which a bit flipped, or a folder that holds it?
     [[nodiscard]] bool is_hurt(const std::string& path) const;
+    [[nodiscard]] bool was_hurt(const std::string& path) const;
     /// Does the error name the smallest thing that may suffer from it: the log whose file it is, or the
     /// directory?
     [[nodiscard]] bool names_damage(const Error& error) const;
@@ -110,6 +111,7 @@ public:
     bool power_goes = false;   ///< at once: a log has just promised something
     bool may_be_full = false;  ///< the disk is small: appends are refused, nothing goes offline
     std::optional<std::string> damaged;  ///< a file in which a bit flipped since the last life
+    std::optional<std::string> healed;   ///< ... and has flipped back, after a life that met it
     uint64_t large_value = 3000;         ///< one record of eight is as large as that, or less
     uint64_t refusals = 0;               ///< of logs or reads, by name, for that reason
     std::vector<storage::Damage> reports;  ///< in the life of the process that began last
