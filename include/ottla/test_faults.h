@@ -42,6 +42,10 @@ struct TestFaults {
     bool swap_before_sync = false;
     /// What a checkpoint said of a deleted log is taken for the new one of its name.
     bool recreate_inherits = false;
+    /// Nothing says of a log that has moved that it is younger than what it was.
+    bool forget_move_mark = false;
+    /// A copy on its way to another directory keeps what a truncation took from the log.
+    bool copy_ignores_truncation = false;
 };
 
 }  // namespace ottla

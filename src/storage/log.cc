@@ -9,6 +9,7 @@
 
 #include "records/control.h"
 #include "storage/file_names.h"
+#include "storage/log_move.h"
 #include "storage/log_parts.h"
 #include "storage/shard_directory.h"
 
@@ -123,7 +124,7 @@ void LogParts::declare(size_t bytes) {
     entry.instance = identity.instance;
     entry.topic_id = identity.topic_id;
     entry.log = identity.name;
-    entry.directory_name = log_directory_name(identity.name);
+    entry.directory_name = identity.directory_name;
     const size_t own =
         kEntryHeaderBytes + 24 + entry.log.topic.size() + entry.directory_name.size();
     Journal& journal = home.journal();
@@ -155,6 +156,25 @@ JournalGroup& LogParts::journal_entry(EntryKind kind, Offset offset) {
     return home.journal().add_entry(entry);
 }
 
+JournalGroup& LogParts::rename_entry(const std::string& directory_name) {
+    declare(kEntryHeaderBytes + 2 + directory_name.size());
+    JournalEntry entry;
+    entry.kind = EntryKind::rename;
+    entry.instance = identity.instance;
+    entry.directory_name = directory_name;
+    // What is declared behind it has the new name.
+    declared_in = 0;
+    identity.directory_name = directory_name;
+    return home.journal().add_entry(entry);
+}
+
+void LogParts::take_name(std::string directory_name) {
+    identity.path = join_path(home.path(), directory_name);
+    identity.directory_name = std::move(directory_name);
+    for (auto& segment : segments) segment->follow_directory(identity.path);
+    is_copy = false;
+}
+
 void LogParts::roll_segment(Offset base) {
     FileEffect effect;
     effect.kind = FileEffect::Kind::snapshot;
@@ -163,6 +183,19 @@ void LogParts::roll_segment(Offset base) {
     effect.after = kNotYet;
     effects.push_back(std::move(effect));
     add_segment(base);
+}
+
+void LogParts::roll_to(Offset offset) {
+    roll_segment(offset);
+    log_end = offset;
+    JournalGroup& group = journal_entry(EntryKind::roll, offset);
+    mark(group);
+    hold_snapshot(group);
+    FileEffect effect;
+    effect.kind = FileEffect::Kind::make_segment;
+    effect.segment = segments.back();
+    effect.group = &group;
+    effects.push_back(std::move(effect));
 }
 
 void LogParts::hold_snapshot(const JournalGroup& group) {
@@ -185,6 +218,7 @@ void LogParts::release_head() {
 void LogParts::advance_durable(Offset end) {
     if (deleted || end <= durable_end) return;
     durable_end = end;
+    if (moving != nullptr) moving->log_changed();
     if (observer != nullptr) observer->durable_end_moved(*self, end);
 }
 
@@ -265,6 +299,7 @@ void LogParts::cut(const Place& place) {
     mark(group);
     effect.group = &group;
     effects.push_back(std::move(effect));
+    if (moving != nullptr) moving->log_was_cut(log_end);
     // An emptied log goes on in another segment, and a move of the log's start that waits in the lane
     // then takes this one along. The journal has to know that for as long as it knows of the cut.
     if (log_end == log_start && segments.front()->base() < log_start) release_head();
@@ -274,6 +309,12 @@ void LogParts::cut(const Place& place) {
 
 Log::Log(std::unique_ptr<LogParts> parts) : parts_(std::move(parts)) { parts_->self = this; }
 Log::~Log() = default;
+
+void Log::exchange(Log& other) {
+    std::swap(parts_, other.parts_);
+    parts_->self = this;
+    other.parts_->self = &other;
+}
 
 const TopicPartition& Log::name() const { return parts_->identity.name; }
 const Uuid& Log::topic_id() const { return parts_->identity.topic_id; }
@@ -308,7 +349,7 @@ Task<Status> Log::set_durability(Durability durability) {
         parts.config.durability = Durability::strict;
         CO_TRY_STATUS(co_await parts.home.journal().wait_durable(parts.marked_group));
     }
-    parts.config.durability = durability;
+    parts_->config.durability = durability;
     co_return Status();
 }
 
@@ -333,6 +374,7 @@ Result<AppendResult> Log::append(const AppendRequest& request) {
                                 duplicate->timestamp};
         }
     }
+    if (log.appends_wait) return fail(ErrorCode::would_block, "its copy is about to take its place");
     Journal& journal = log.home.journal();
     switch (log.home.admits(sent.size())) {
         case ShardDirectory::Room::yes: break;
@@ -385,15 +427,7 @@ Status Log::roll() {
     LogParts& log = *parts_;
     TRY_STATUS(log.usable());
     if (log.active().size() == 0) return {};
-    log.roll_segment(log.log_end);
-    JournalGroup& group = log.journal_entry(EntryKind::roll, log.log_end);
-    log.mark(group);
-    log.hold_snapshot(group);
-    FileEffect effect;
-    effect.kind = FileEffect::Kind::make_segment;
-    effect.segment = log.segments.back();
-    effect.group = &group;
-    log.effects.push_back(std::move(effect));
+    log.roll_to(log.log_end);
     return {};
 }
 
@@ -410,6 +444,7 @@ Status Log::delete_before(Offset offset) {
     log.epochs.truncate_start(offset);
     log.epochs_changed = true;
     log.release_head();
+    if (log.moving != nullptr) log.moving->log_changed();
     return {};
 }
 
@@ -426,13 +461,18 @@ Result<Offset> Log::delete_records(Offset before) {
 }
 
 Task<Status> Log::truncate_to(Offset offset) {
-    LogParts& log = *parts_;
-    CO_TRY_STATUS(log.usable());
-    const Gate::Pass pass = log.users.enter();
-    CO_TRY_STATUS(co_await log.shape.take(1));
-    const Status done = co_await log.truncate(offset);
-    log.shape.give_back(1);
-    co_return done;
+    for (;;) {
+        LogParts& log = *parts_;
+        CO_TRY_STATUS(log.usable());
+        const Gate::Pass pass = log.users.enter();
+        CO_TRY_STATUS(co_await log.shape.take(1));
+        Status done;
+        // Its copy in another directory may have taken its place meanwhile.
+        const bool moved = parts_.get() != &log;
+        if (!moved) done = co_await log.truncate(offset);
+        log.shape.give_back(1);
+        if (!moved) co_return done;
+    }
 }
 
 Error LogParts::passed_by_start(Offset offset) const {

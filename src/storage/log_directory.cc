@@ -191,6 +191,7 @@ Task<Status> LogDirectory::recover() {
     if (!clean_) previous_broker_epoch_ = BrokerEpoch{-1};
     CO_TRY_STATUS(co_await remove_leftovers());
     CO_TRY_STATUS(co_await find_logs(recovery));
+    CO_TRY_STATUS(co_await find_copies());
     // First what was learnt is where it stays, then what told it goes.
     const bool known = guarded_ || !known_.is_empty();
     if (known) {
@@ -408,6 +409,29 @@ Task<Status> LogDirectory::read_topic_id(FoundLog& found) {
     co_return Status();
 }
 
+Task<Status> LogDirectory::find_copies() {
+    CO_TRY(const auto entries, co_await ports_.files.list(path_));
+    copies_.clear();
+    for (const DirectoryEntry& entry : entries) {
+        const auto name = entry.is_directory ? parse_log_directory(entry.name) : std::nullopt;
+        if (!name || name->kind != LogDirectoryKind::future) continue;
+        FoundCopy copy{name->log, {}, path_, file(entry.name)};
+        const std::string metadata = join_path(copy.path, kPartitionMetadataFile);
+        const auto text = co_await read_file(ports_.files, metadata, kMostProperties);
+        if (text) copy.topic_id = parse_partition_metadata(text->text()).value_or(Uuid{});
+        copies_.push_back(std::move(copy));
+    }
+    co_return Status();
+}
+
+Task<Status> LogDirectory::remove_log(TopicPartition name) {
+    const std::string gone = file(deleted_directory_name(name, 0));
+    CO_TRY_STATUS(co_await ports_.files.rename(file(log_directory_name(name)), gone));
+    CO_TRY_STATUS(co_await ports_.files.sync_directory(path_));
+    std::erase_if(logs_, [&name](const FoundLog& log) { return log.name == name; });
+    co_return co_await remove_log_directory(ports_.files, gone);
+}
+
 Task<Status> LogDirectory::begin_serving() {
     const Status made = co_await ports_.files.make_directory(file(kGuardFolder));
     if (!made && made.error().code != ErrorCode::already_exists) co_return made;
@@ -464,6 +488,13 @@ Task<Status> close_directory(Ports ports, std::string path, StorageSettings sett
     const BrokerEpoch epoch = directory->previous_broker_epoch();
     CO_TRY_STATUS(co_await directory->recover());
     CO_TRY_STATUS(co_await directory->begin_serving());
+    if (!directory->was_clean()) {
+        // What a replay leaves of a copy is not complete, and Kafka would go on with it. The log itself is
+        // in another directory.
+        for (const FoundCopy& copy : directory->copies()) {
+            CO_TRY_STATUS(co_await remove_log_directory(ports.files, copy.path));
+        }
+    }
     LogStore store(ports, settings);
     std::vector<ServedDirectory> served;
     served.push_back(directory->served());

@@ -68,6 +68,11 @@ public:
     /// What is there after recover(), in order of names; without `__cluster_metadata` and
     /// leftovers.
     [[nodiscard]] const std::vector<FoundLog>& logs() const { return logs_; }
+    /// Copies that somebody, Kafka perhaps, was making of logs of other directories (log_move.h): to be
+    /// begun anew, and then removed.
+    [[nodiscard]] const std::vector<FoundCopy>& copies() const { return copies_; }
+    /// Between recover() and begin_serving(): this log is in another directory now.
+    Task<Status> remove_log(TopicPartition name);
     /// From here on the directory is not clean: guard in place, clean-shutdown file gone, both
     /// synced.
     Task<Status> begin_serving();
@@ -88,6 +93,7 @@ private:
     [[nodiscard]] bool look_up(FoundLog& found, const Recovery& recovery) const;
     Task<Status> read_checkpoints(std::vector<FoundLog*> unknown);
     Task<Status> read_topic_id(FoundLog& found);
+    Task<Status> find_copies();
     Task<Status> remove_leftovers();
     Task<Status> read_catalogues();
     Task<Result<std::vector<std::string>>> catalogue_names() const;
@@ -102,6 +108,7 @@ private:
     std::unique_ptr<FileLock> lock_;
     std::optional<MetaProperties> meta_;
     std::vector<FoundLog> logs_;
+    std::vector<FoundCopy> copies_;
     DirectorySums sums_;
     std::vector<Damage> damage_;
     KnownLogs known_;

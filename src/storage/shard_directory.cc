@@ -140,6 +140,16 @@ ShardDirectory::Room ShardDirectory::admits(size_t bytes) {
     return Room::wait;
 }
 
+bool ShardDirectory::has_room_for_copy(size_t bytes) {
+    const size_t wanted = std::max(refused_bytes_, bytes);
+    const DiskRoom::Answer disk = disk_.ask(disk_cost(wanted));
+    if (disk == DiskRoom::Answer::admitted) return journal_.fits(wanted);
+    if (disk == DiskRoom::Answer::full) disk_refused(full_disk());
+    space_used_.notify_all();
+    if (disk_.is_sample_urgent()) space_urgent_.notify_all();
+    return false;
+}
+
 bool ShardDirectory::has_room() {
     if (error_) return true;
     const DiskRoom::Answer disk = disk_.ask(disk_cost(refused_bytes_));

@@ -35,6 +35,8 @@ inline constexpr std::array kPlantedBugs = {
     PlantedBug{"forget-log-start", &TestFaults::forget_log_start},
     PlantedBug{"swap-before-sync", &TestFaults::swap_before_sync},
     PlantedBug{"recreate-inherits", &TestFaults::recreate_inherits},
+    PlantedBug{"forget-move-mark", &TestFaults::forget_move_mark},
+    PlantedBug{"copy-ignores-truncation", &TestFaults::copy_ignores_truncation},
 };
 
 /// The storage scenario does all that they need.

@@ -31,6 +31,8 @@ public:
     void log_failed(storage::Log& log, const Error& why) override;
 
 private:
+    /// The directory that the log is in, or was last.
+    [[nodiscard]] size_t where() const;
     [[nodiscard]] bool is_offline() const;
     void offline(const Error& why);
     void failed(const std::string& what);
@@ -54,6 +56,7 @@ private:
     void note_high_watermark();
     Task<> wait_until_durable();
     Task<> remove();
+    Task<> begin_or_end_move();
     void create();
 
     // storage_checks.cc
@@ -78,6 +81,8 @@ private:
     Ports ports_;
     storage::LogStore& store_;
     storage::Log* log_ = nullptr;
+    /// Of its own, so that moves take no draw from other acts.
+    Random moves_;
     Codecs codecs_;
     /// Of the batches of the last read_all.
     std::vector<storage::EpochStart> read_epochs_;
