@@ -24,6 +24,20 @@ constexpr Duration kGiveWay = 5ms;
 /// Appends are not held longer than that before the commit.
 constexpr Duration kMostHeld = 1s;
 
+/// Those of a log that read them from Kafka's file need not be complete: then the copy's own, which are
+/// those of its batches, and what began behind them.
+void take_epochs(const LogParts& log, LogParts& copy) {
+    copy.epochs_changed = true;
+    if (log.epochs_certain) {
+        copy.epochs = log.epochs;
+        return;
+    }
+    for (const EpochStart& one : log.epochs.entries()) {
+        const auto latest = copy.epochs.latest();
+        if (!latest || one.epoch > latest->epoch) copy.epochs.assign(one.epoch, one.start);
+    }
+}
+
 Error not_yet() { return {ErrorCode::would_block, "the copy does not become level"}; }
 
 }  // namespace
@@ -261,8 +275,7 @@ Task<Status> LogMove::level() {
 /// What no record says is level too, and everything is in synced files: the copy may get another name.
 Task<Status> LogMove::settle_copy() {
     LogParts& own = to();
-    own.epochs = from().epochs;
-    own.epochs_changed = true;
+    take_epochs(from(), own);
     own.producers = from().producers;
     Journal& journal = own.home.journal();
     const bool durable = co_await own.home.becomes_durable(journal.newest_group());
@@ -353,8 +366,7 @@ void LogMove::change_places() {
     const Durability durability = old.config.durability;
     fresh.self->configure(old.config);
     fresh.config.durability = durability;
-    fresh.epochs = old.epochs;
-    fresh.epochs_changed = true;
+    take_epochs(old, fresh);
     fresh.producers = old.producers;
     fresh.high_watermark = old.high_watermark;
     fresh.cleaned = old.cleaned;
