@@ -14,7 +14,8 @@
 //            has been undone as far as other processes can tell (stop() is still to be called).
 //   stop()   no new connections, connections closed, waiting requests failed, logs flushed and
 //   synced,
-//            checkpoints and the clean-shutdown file written, locks released.
+//            checkpoints and the clean-shutdown file written, locks released. An error: all ended, but
+//            not cleanly, and the next start replays.
 //   failed() completes when the node cannot go on (its metadata log could not be written): end the
 //   process.
 #pragma once
@@ -48,7 +49,7 @@ public:
     virtual ~Broker() = default;
 
     virtual Task<Status> start() = 0;
-    virtual Task<> stop() = 0;
+    virtual Task<Status> stop() = 0;
     /// Until the node has failed for good (its reason) or stop() has begun (ErrorCode::cancelled).
     virtual Task<Error> failed() = 0;
 

@@ -14,8 +14,11 @@
 //     is atomic (old or new, never both gone) but not durable before sync_directory.
 //  4. `sync` makes durable what *completed before sync began*, data and size. A write that runs beside
 //     a sync is not covered by it. `sync_all(directory)` is the same for every file and directory of
-//     that file system; it reports no write error of another file.
-//  5. A failed sync: the dirty data it would have covered is gone (reads may still show it until the power cut) and the
+//     that file system, whether open, closed or unlinked since; it reports no write error of another file.
+//     `check` asks one file for it, once a sync_all that began after its last write has completed: did all
+//     that was written there since it was opened, or checked or synced last, arrive? It makes nothing durable
+//     and costs next to nothing, where a sync that finds nothing to do still has the disk empty its cache.
+//  5. A failed sync or check: the dirty data it would have covered is gone (reads may still show it until the power cut) and the
 //     NEXT SYNC SUCCEEDS although the data is lost. So nothing in doubt may be acknowledged after one.
 //  6. A write may fail with no_space or io_error, having written any prefix. `allocate` reserves blocks
 //     and reads as zeros; a write inside allocated space does not fail with no_space.
@@ -67,16 +70,25 @@ struct OpenOptions {
 class File;
 class FileSystem;
 
+/// What else a read is for: done once all its bytes came, by the thread that read them, while they are in the
+/// cache of its core. It touches only these bytes and itself, and is looked at when the read is done.
+class ReadWork {
+public:
+    virtual ~ReadWork() = default;
+    virtual void run(std::span<const std::byte> bytes) noexcept = 0;
+};
+
 /// One operation on an open file. `transferred` is what a read or write moved.
 class FileOp final : public Awaitable<FileOp> {
 public:
-    enum class Kind : uint8_t { read, write, allocate, truncate, sync };
+    enum class Kind : uint8_t { read, write, allocate, truncate, sync, check };
 
     FileOp(File& file, Kind what, uint64_t where, uint64_t how_much)
         : kind(what), position(where), length(how_much), file_(file) {}
-    FileOp(File& file, uint64_t where, size_t how_much, BlockRef destination, size_t offset)
+    FileOp(File& file, uint64_t where, size_t how_much, BlockRef destination, size_t offset,
+           std::shared_ptr<ReadWork> further)
         : kind(Kind::read), position(where), length(how_much), into(std::move(destination)),
-          into_offset(offset), file_(file) {}
+          into_offset(offset), work(std::move(further)), file_(file) {}
     struct WriteMode {
         bool then_sync = false;
         bool staged = false;
@@ -96,10 +108,16 @@ public:
     const uint64_t length;      ///< read, allocate: bytes; truncate: the new size
     BlockRef into;              ///< read: destination block ...
     size_t into_offset = 0;     ///< ... and where in it
+    const std::shared_ptr<ReadWork> work;  ///< read: may be none
     Chain bytes;                ///< write
     const bool then_sync = false;  ///< write: and a sync that begins once the write completed
     const bool staged = false;     ///< write: `bytes` are not aligned in memory
     size_t transferred = 0;
+
+    /// For whoever performs a read, when all of it came.
+    void run_work() const {
+        if (work) work->run({into->data() + into_offset, transferred});
+    }
 
 private:
     File& file_;
@@ -114,9 +132,12 @@ public:
     /// asked only at the end of the file. Never for direct files.
     virtual Result<size_t> read_cached(uint64_t position, std::span<std::byte> into) = 0;
     virtual bool is_direct() const = 0;
+    /// How many bytes it had when it was opened.
+    virtual uint64_t opened_size() const = 0;
 
-    FileOp read(uint64_t position, size_t length, BlockRef into, size_t into_offset = 0) {
-        return {*this, position, length, std::move(into), into_offset};
+    FileOp read(uint64_t position, size_t length, BlockRef into, size_t into_offset = 0,
+                std::shared_ptr<ReadWork> work = nullptr) {
+        return {*this, position, length, std::move(into), into_offset, std::move(work)};
     }
     /// The pieces of `bytes`, gathered, at `position`; beyond the end the file grows.
     FileOp write(uint64_t position, Chain bytes) {
@@ -139,6 +160,8 @@ public:
     FileOp truncate(uint64_t size) { return {*this, FileOp::Kind::truncate, 0, size}; }
     /// Data and size durable (fdatasync). After an error: contract 5.
     FileOp sync() { return {*this, FileOp::Kind::sync, 0, 0}; }
+    /// After a sync_all: contract 4. An error is that of a failed sync: contract 5.
+    FileOp check() { return {*this, FileOp::Kind::check, 0, 0}; }
 };
 
 struct FileStatus {
@@ -178,6 +201,8 @@ public:
         sync_all,
         space,
         lock,
+        put,
+        check,
     };
     FileSystemOp(FileSystem& files, Kind what, std::string where)
         : kind(what), path(std::move(where)), files_(files) {}
@@ -188,6 +213,7 @@ public:
     const std::string path;
     std::string to;                       ///< rename: the new path
     OpenOptions options;                  ///< open
+    Buffer content;                       ///< put
     std::unique_ptr<File> file;           ///< out, open
     FileStatus file_status;               ///< out, status
     std::vector<DirectoryEntry> entries;  ///< out, list: sorted by name
@@ -202,6 +228,9 @@ class FileSystem {
 public:
     virtual ~FileSystem() = default;
     virtual void start(FileSystemOp& op) = 0;
+    /// Memory of at least `bytes` for a large read that is gone soon; what is in it is undefined. The backend
+    /// gives the same blocks again, because memory that is mapped anew costs as much as the read.
+    virtual BlockRef read_block(size_t bytes) { return make_block(bytes); }
 
     Task<Result<std::unique_ptr<File>>> open(std::string path, OpenOptions options);
     Task<Result<FileStatus>> status(std::string path);
@@ -211,6 +240,10 @@ public:
     Task<Status> make_directory(std::string path);
     /// Must be empty (io_error otherwise).
     Task<Status> remove_directory(std::string path);
+    /// The file is made, or emptied, and has `content` afterwards, unsynced; all in one trip.
+    Task<Status> put(std::string path, Buffer content);
+    /// File::check of a file that was closed since: opens it for that. not_found if it is gone.
+    Task<Status> check(std::string path);
     /// Replaces the target if there is one. Files and directories, within one file system.
     Task<Status> rename(std::string from, std::string to);
     Task<Status> unlink(std::string path);

@@ -41,7 +41,8 @@ struct Setting {
     /// "min..max" (either may be missing), "a|b|c" for fixed words, both joined with '|', or empty.
     std::string_view bounds;
     bool dynamic = false;    ///< may change while the broker runs (Kafka's update mode)
-    std::string_view prose;  ///< one sentence; empty: accepted and reported, not honoured yet
+    std::string_view prose;  ///< one sentence; empty: accepted and reported, not honoured
+    std::string_view moot{};  ///< why nothing here needs it; empty: not honoured *yet*
     [[nodiscard]] bool honoured() const { return !prose.empty(); }
 };
 
@@ -116,6 +117,8 @@ int64_t topic_number(const Settings& settings,
                      const TopicOverrides& overrides,
                      std::string_view name);
 bool topic_flag(const Settings& settings, const TopicOverrides& overrides, std::string_view name);
+/// Each of them fits its row (check_topic_setting); invalid_config when they contradict each other.
+Status check_topic_overrides(const Settings& settings, const TopicOverrides& overrides);
 
 /// docs/CONFIG.md.
 std::string settings_document();

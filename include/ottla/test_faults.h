@@ -42,6 +42,14 @@ struct TestFaults {
     bool swap_before_sync = false;
     /// What a checkpoint said of a deleted log is taken for the new one of its name.
     bool recreate_inherits = false;
+    /// A group that is written is acknowledged for every log that is in it with a relaxed one.
+    bool relax_whole_group = false;
+    /// A log is strict again before what it acknowledged meanwhile is synced.
+    bool strict_without_sync = false;
+    /// A read_committed reader's list of aborted transactions is made some time after its records.
+    bool list_aborted_later = false;
+    /// A catalogue does not say which files have reserved room behind their batches.
+    bool forget_reserved_tail = false;
     /// Nothing says of a log that has moved that it is younger than what it was.
     bool forget_move_mark = false;
     /// A copy on its way to another directory keeps what a truncation took from the log.

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "app/cli.h"
+#include "app/usage.h"
 #include "client/consumer.h"
 
 namespace ottla::app {
@@ -62,12 +63,7 @@ private:
 
 Status read_arguments(Arguments& arguments, Consume& consume) {
     const auto topic = arguments.word();
-    if (!topic) {
-        return fail(
-            ErrorCode::invalid_argument,
-            "usage: ottla consume TOPIC [--from-beginning] [--max-messages N] [--idle-ms N] "
-            "[--keys]");
-    }
+    if (!topic) return fail(ErrorCode::invalid_argument, std::string(kConsumeUsage));
     consume.topic = *topic;
     if (arguments.flag("--from-beginning")) consume.start = client::StartAt::earliest;
     consume.with_keys = arguments.flag("--keys");

@@ -16,6 +16,7 @@
 #include "app/cli.h"
 #include "app/inspect/file_source.h"
 #include "app/inspect/printers.h"
+#include "app/usage.h"
 #include "protocol/inspect.h"
 #include "storage/file_names.h"
 
@@ -55,11 +56,6 @@ int inspect_messages(OutputFormat format) {
     }
     return 0;
 }
-
-constexpr std::string_view kUsage =
-    "usage: ottla inspect [segment|index|timeindex|txnindex|journal|snapshot|checkpoint|"
-    "quorum-state|metadata|sums] FILE|FOLDER... [--records] [--entries] [--output table|json]\n"
-    "       ottla inspect message [--output json] < lines";
 
 /// stdout keeps its buffer: a segment has millions of rows.
 class StandardOut final : public TextOut {
@@ -174,7 +170,7 @@ int inspect_command(Arguments arguments) {
     if (words.size() == 1 && words.front() == "message") return inspect_messages(how.format);
     if (!words.empty()) how.kind = parse_file_kind(words.front());
     if (how.kind) words.erase(words.begin());
-    if (words.empty()) return complain({ErrorCode::invalid_argument, std::string(kUsage)});
+    if (words.empty()) return complain({ErrorCode::invalid_argument, std::string(kInspectUsage)});
     how.several = words.size() > 1;
     return inspect_paths(how, words);
 }

@@ -8,6 +8,7 @@
 #include <map>
 
 #include "app/cli.h"
+#include "app/usage.h"
 #include "client/producer.h"
 
 namespace ottla::app {
@@ -103,11 +104,7 @@ Result<Codec> parse_codec(std::string_view name) {
 
 Status read_arguments(Arguments& arguments, Produce& produce) {
     const auto topic = arguments.word();
-    if (!topic) {
-        return fail(ErrorCode::invalid_argument,
-                    "usage: ottla produce TOPIC [--partition N] [--key-separator TEXT] "
-                    "[--compression CODEC]");
-    }
+    if (!topic) return fail(ErrorCode::invalid_argument, std::string(kProduceUsage));
     produce.topic = *topic;
     TRY(const auto partition, arguments.number("--partition", 0, 1'000'000));
     if (partition) produce.partition = static_cast<int32_t>(*partition);

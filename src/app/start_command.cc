@@ -10,6 +10,7 @@
 #include "app/cli.h"
 #include "app/configuration.h"
 #include "app/console_log.h"
+#include "broker/memory_plan.h"
 #include "io/backend.h"
 #include "io/memory_limit.h"
 #include "ottla/broker.h"
@@ -103,16 +104,12 @@ Task<int> run_broker(io::Backend& backend, Broker& broker, Logger& log) {
         log.write(LogLevel::info, fmt::format("node {} is ready, serving on {}",
                                               broker.id().value(), to_string(*broker.endpoint())));
         while (!ending.asked && !ending.failure) co_await ending.came.wait();
-        if (ending.failure) {
-            log.write(LogLevel::error, fmt::format("cannot go on: {}", ending.failure->detail));
-        } else {
-            log.write(LogLevel::info, "stopping");
-        }
+        if (!ending.failure) log.write(LogLevel::info, "stopping");  // The broker tells a failure.
     }
     ending.over.notify_all();
-    co_await broker.stop();
+    const Status stopped = co_await broker.stop();
     if (!started) co_return complain(started.error());
-    co_return ending.failure ? 1 : 0;
+    co_return ending.failure || !stopped ? 1 : 0;
 }
 
 }  // namespace
@@ -127,10 +124,13 @@ int start_command(Arguments arguments) {
     if (!settled) return complain(settled.error());
     const uint32_t shards = shard_count(configured->settings);
     io::BackendOptions options{.shards = shards};
+    const uint64_t allowed = io::memory_limit();
+    const int64_t asked = configured->settings.number("ottla.memory.bytes");
+    options.receive_block_bytes = broker::plan_memory(asked, allowed, shards).receive_bytes;
     options.warn = [&log](const std::string& line) { log->write(LogLevel::warning, line); };
     io::Backend backend(std::move(options));
     BrokerParts parts{.settings = configured->settings, .shards = {}, .log = *log, .faults = {}};
-    parts.memory_limit = io::memory_limit();
+    parts.memory_limit = allowed;
     for (uint32_t i = 0; i < shards; ++i) parts.shards.push_back(backend.ports(ShardIndex{i}));
     auto broker = make_broker(std::move(parts));
     if (!broker) return complain(broker.error());

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "app/cli.h"
+#include "app/usage.h"
 #include "io/backend.h"
 #include "storage/log_directory.h"
 
@@ -32,7 +33,7 @@ int storage_command(Arguments arguments) {
     const Status finished = arguments.finish();
     if (!finished) return complain(finished.error());
     if (verb != "close" || directories.empty()) {
-        return complain({ErrorCode::invalid_argument, "usage: ottla storage close DIR..."});
+        return complain({ErrorCode::invalid_argument, std::string(kStorageUsage)});
     }
     io::Backend backend({.shards = 1});
     return backend.run(close_all(backend.ports(ShardIndex{0}), std::move(directories)));

@@ -4,6 +4,7 @@
 
 #include "app/cli.h"
 #include "app/configuration.h"
+#include "app/usage.h"
 #include "protocol/create_topics.h"
 #include "protocol/delete_topics.h"
 #include "protocol/describe_configs.h"
@@ -197,10 +198,7 @@ Result<std::unique_ptr<Command>> read_topic_command(Arguments& arguments) {
             return fail(ErrorCode::invalid_argument, "topic delete needs a name");
         return remove;
     }
-    return fail(
-        ErrorCode::invalid_argument,
-        "usage: ottla topic create NAME [--partitions N] [--replication-factor N] [--config "
-        "key=value]... [--if-not-exists] | list | describe [NAME]... | delete NAME...");
+    return fail(ErrorCode::invalid_argument, std::string(kTopicUsage));
 }
 
 }  // namespace

@@ -37,6 +37,17 @@ Task<Status> FileSystem::remove_directory(std::string path) {
     co_return co_await op;
 }
 
+Task<Status> FileSystem::put(std::string path, Buffer content) {
+    FileSystemOp op(*this, Kind::put, std::move(path));
+    op.content = std::move(content);
+    co_return co_await op;
+}
+
+Task<Status> FileSystem::check(std::string path) {
+    FileSystemOp op(*this, Kind::check, std::move(path));
+    co_return co_await op;
+}
+
 Task<Status> FileSystem::rename(std::string from, std::string to) {
     FileSystemOp op(*this, Kind::rename, std::move(from));
     op.to = std::move(to);

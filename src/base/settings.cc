@@ -270,6 +270,16 @@ bool topic_flag(const Settings& settings, const TopicOverrides& overrides, std::
     return topic_text(settings, overrides, name) == "true";
 }
 
+Status check_topic_overrides(const Settings& settings, const TopicOverrides& overrides) {
+    const int64_t least = topic_number(settings, overrides, "min.compaction.lag.ms");
+    const int64_t most = topic_number(settings, overrides, "max.compaction.lag.ms");
+    if (least <= most) return {};
+    return fail(ErrorCode::invalid_config,
+                fmt::format("conflict topic config setting min.compaction.lag.ms ({}) > "
+                            "max.compaction.lag.ms ({})",
+                            least, most));
+}
+
 namespace {
 
 std::string shown_default(const Setting& row) {
@@ -281,7 +291,12 @@ template <class Rows>
 void describe_rows(const Rows& rows, std::string& out) {
     out += "| setting | default | allowed | what it does |\n|---|---|---|---|\n";
     std::string later;
+    std::string moot;
     for (const Setting& row : rows) {
+        if (!row.moot.empty()) {
+            moot += fmt::format("| `{}` | {} |\n", row.name, row.moot);
+            continue;
+        }
         if (!row.honoured()) {
             later += fmt::format("{}`{}`", later.empty() ? "" : ", ", row.name);
             continue;
@@ -293,6 +308,7 @@ void describe_rows(const Rows& rows, std::string& out) {
         out += fmt::format("| `{}` | {} | {} | {} |\n", row.name, shown_default(row), bounds,
                            row.prose);
     }
+    out += fmt::format("\n| accepted, reported, needed for nothing | why |\n|---|---|\n{}", moot);
     out += fmt::format(
         "\nAccepted and reported with Kafka's defaults, but without effect yet: {}.\n", later);
 }

@@ -15,6 +15,9 @@ using namespace std::chrono_literals;
 constexpr size_t kLeastReservation = 1024UZ * 1024;
 /// ... and takes at most this part of what is free.
 constexpr size_t kShares = 4;
+/// Frames that wait to grow hold at most this many times the limit: what was read while there was room,
+/// and the first parts of as many again.
+constexpr size_t kCrowd = 2;
 constexpr Duration kForever = 24h * 365;
 
 }  // namespace
@@ -91,6 +94,15 @@ Task<> ClientBytes::wait_to_grow(Holder& holder, const bool* gives_up) {
         co_return;
     }
     holder.wait_for_client(false);
+    // A first part is read before anybody knows how long the frame is, so crowds bring much along.
+    const size_t bytes = holder.bytes();
+    if (queued_bytes_ + bytes > kCrowd * limit_ && !queue_.empty()) {
+        holder.owner_.evict(fmt::format(
+            "memory is short, and {} incomplete requests wait for room before this one of {} bytes",
+            queue_.size(), bytes));
+        co_return;
+    }
+    queued_bytes_ += bytes;
     std::list<Holder*> place{&holder};
     const auto self = place.begin();
     queue_.splice(queue_.end(), place);
@@ -99,6 +111,7 @@ Task<> ClientBytes::wait_to_grow(Holder& holder, const bool* gives_up) {
         co_await std::move(waiting);
     }
     queue_.erase(self);
+    queued_bytes_ -= bytes;
     if (!*gives_up) holder.wait_for_client(true);
 }
 

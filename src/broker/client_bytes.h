@@ -4,7 +4,8 @@
 // (Shard::frame_bytes); those go at our own pace.
 //
 // The limit is soft by one step: who holds bytes counts them at once and asks before taking more.
-//   frames   go on while there is room; without, one at a time does, the others wait in order
+//   frames   go on while there is room; without, one at a time does, the others wait in order, as
+//            long as what they brought along is not out of bounds as well: else the last one goes
 //   answers  whoever reads records reserves a share of what is free first, so that stalled readers
 //            get less and less; without room it waits as long as anybody will give something back
 // Only when somebody waits is a client shown the door: the one that has kept us waiting longer
@@ -84,7 +85,8 @@ public:
     [[nodiscard]] size_t limit() const { return limit_; }
     [[nodiscard]] bool is_full() const { return held_ >= limit_; }
 
-    /// Until this partial frame may grow, or `*gives_up` (then call `stir`).
+    /// Until this partial frame may grow, or `*gives_up` (then call `stir`). With too many waiting
+    /// already its owner is evicted instead.
     Task<> wait_to_grow(Holder& holder, const bool* gives_up);
     /// At least one byte and at most `wanted`; waits until there is room or `*gives_up`.
     Task<Reservation> reserve(size_t wanted, const bool* gives_up);
@@ -112,6 +114,7 @@ private:
     Line frames_;
     Line answers_;
     std::list<Holder*> queue_;  // frames that wait to grow
+    size_t queued_bytes_ = 0;   // what those hold
     Event changed_;
 };
 

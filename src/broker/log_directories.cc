@@ -22,6 +22,30 @@ std::vector<std::string> paths_of(const Settings& settings) {
     return paths;
 }
 
+/// Apache Kafka refuses a directory with a folder in it that is no partition, so none may lie in
+/// another; and one that is named twice would find its own lock.
+Status check_paths(std::vector<std::string> paths) {
+    for (std::string& path : paths) {
+        while (path.size() > 1 && path.ends_with('/')) path.pop_back();
+    }
+    for (size_t i = 0; i < paths.size(); ++i) {
+        for (size_t k = 0; k < paths.size(); ++k) {
+            if (i == k) continue;
+            if (paths[i] == paths[k]) {
+                return fail(ErrorCode::invalid_config,
+                            fmt::format("log.dirs names {} twice", paths[i]));
+            }
+            if (paths[i].starts_with(paths[k] == "/" ? paths[k] : paths[k] + "/")) {
+                return fail(ErrorCode::invalid_config,
+                            fmt::format("log directory {} lies in log directory {}: neither we nor "
+                                        "Apache Kafka have other folders in one",
+                                        paths[i], paths[k]));
+            }
+        }
+    }
+    return {};
+}
+
 }  // namespace
 
 Task<Result<std::unique_ptr<LogDirectories>>> LogDirectories::open(
@@ -29,6 +53,7 @@ Task<Result<std::unique_ptr<LogDirectories>>> LogDirectories::open(
     std::unique_ptr<LogDirectories> all(new LogDirectories(ports, facts));
     const std::vector<std::string> paths = paths_of(facts.settings);
     if (paths.empty()) co_return fail(ErrorCode::invalid_config, "log.dirs names no directory");
+    CO_TRY_STATUS(check_paths(paths));
     for (const std::string& path : paths) CO_TRY_STATUS(co_await all->open_one(path, storage));
     CO_TRY_STATUS(co_await all->format());
     co_return all;
@@ -100,6 +125,14 @@ Status LogDirectories::check_nodes() const {
     return {};
 }
 
+raft::LastWriter LogDirectories::last_writer() const {
+    return directories_.front()->was_ours() ? raft::LastWriter::ours : raft::LastWriter::anybody;
+}
+
+std::optional<storage::MetadataEnd> LogDirectories::metadata_end() const {
+    return directories_.front()->metadata_end();
+}
+
 std::vector<Uuid> LogDirectories::directory_ids() const {
     std::vector<Uuid> ids;
     for (const auto& directory : directories_) ids.push_back(directory->meta()->directory_id);
@@ -155,9 +188,11 @@ std::vector<std::string> LogDirectories::damage() const {
 }
 
 Task<Status> LogDirectories::close(std::vector<std::vector<storage::LogCheckpoint>> checkpoints,
-                                   BrokerEpoch broker_epoch) {
+                                   BrokerEpoch broker_epoch,
+                                   std::optional<storage::MetadataEnd> metadata) {
     for (size_t i = 0; i < directories_.size(); ++i) {
-        CO_TRY_STATUS(co_await directories_[i]->close(std::move(checkpoints[i]), broker_epoch));
+        const auto held = i == 0 ? metadata : std::nullopt;
+        CO_TRY_STATUS(co_await directories_[i]->close(std::move(checkpoints[i]), broker_epoch, held));
     }
     co_return Status();
 }

@@ -12,6 +12,7 @@
 #include "broker/node_facts.h"
 #include "ottla/ports.h"
 #include "raft/format.h"
+#include "raft/metadata_log.h"
 #include "storage/log_directory.h"
 
 namespace ottla::broker {
@@ -28,6 +29,9 @@ public:
 
     /// Cluster, metadata directory and what its bootstrap checkpoint says.
     [[nodiscard]] const raft::NodeIdentity& identity() const { return identity_; }
+    /// Of the metadata log. To be asked before recover_and_serve.
+    [[nodiscard]] raft::LastWriter last_writer() const;
+    [[nodiscard]] std::optional<storage::MetadataEnd> metadata_end() const;
     [[nodiscard]] std::vector<Uuid> directory_ids() const;
     [[nodiscard]] std::vector<storage::ServedDirectory> served() const;
     [[nodiscard]] std::vector<storage::FoundLog> logs() const;
@@ -40,8 +44,10 @@ public:
     /// What was wrong with small files, a line each.
     [[nodiscard]] std::vector<std::string> damage() const;
     /// Clean stop: `checkpoints` of all shards, one entry a directory in the order of served().
+    /// `metadata`: where the metadata log was closed, if it was.
     Task<Status> close(std::vector<std::vector<storage::LogCheckpoint>> checkpoints,
-                       BrokerEpoch broker_epoch);
+                       BrokerEpoch broker_epoch,
+                       std::optional<storage::MetadataEnd> metadata);
 
 private:
     LogDirectories(Ports ports, const NodeFacts& facts) : ports_(ports), facts_(facts) {}

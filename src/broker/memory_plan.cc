@@ -18,6 +18,12 @@ constexpr uint64_t kLeastMap = kMebibyte / 2;
 /// Of a gibibyte of records they are some 6 MiB.
 constexpr uint64_t kMostIndexes = 64 * kMebibyte;
 constexpr uint64_t kLeastIndexes = kMebibyte;
+constexpr uint64_t kMostDecompressed = 128 * kMebibyte;
+/// Java producers fill requests of a mebibyte, counted before they compress.
+constexpr uint64_t kLeastDecompressed = 4 * kMebibyte;
+constexpr uint64_t kMostReceived = kMebibyte / 4;
+constexpr uint64_t kLeastReceived = kMebibyte / 64;
+constexpr uint64_t kReceivePart = 512;  ///< As many reads may come at once before any is counted.
 constexpr uint64_t kJournalFile = 32 * kMebibyte;
 constexpr uint64_t kSmallJournalFile = 16 * kMebibyte;
 constexpr uint64_t kSmallBudget = 64 * kMebibyte;
@@ -40,6 +46,9 @@ MemoryPlan plan_memory(int64_t asked, uint64_t allowed, uint32_t shards) {
     // An eighth of the budget, but not more than another wants anyway.
     plan.cleaner_map_bytes = std::clamp(share / 2, kLeastMap, kMostMap);
     plan.index_cache_bytes = std::clamp(share / 8, kLeastIndexes, kMostIndexes);
+    plan.decompressed_bytes = std::clamp(share, kLeastDecompressed, kMostDecompressed);
+    const uint64_t received = unknown ? kMostReceived : budget / kReceivePart;
+    plan.receive_bytes = std::clamp(received, kLeastReceived, kMostReceived);
     plan.journal_file_bytes = unknown || budget >= kSmallBudget ? kJournalFile : kSmallJournalFile;
     plan.direct_flush = !unknown && budget < kRoomForPageCache;
     return plan;

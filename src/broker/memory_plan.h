@@ -6,6 +6,8 @@
 //   clients    frames that arrive, answers that nobody reads yet            a quarter
 //   indexes    of closed segments, until others need the room               1/32
 //   the rest   staging of the I/O threads, receive blocks, the cleaner's map while it cleans
+// A compressed batch is checked in as much memory as a shard's part of the requests, a few KiB of it can
+// claim any. What one read of a connection takes is counted only afterwards, so it is small where memory is.
 //
 // The budget is `ottla.memory.bytes`, taken at its word, or half of what the machine and the control
 // group allow: the other half is the program, what it knows of partitions, and the kernel's share
@@ -25,6 +27,10 @@ struct MemoryPlan {
     size_t client_bytes = 0;
     size_t cleaner_map_bytes = 0;
     size_t index_cache_bytes = 0;
+    /// What the records of one compressed batch may grow to while they are checked.
+    size_t decompressed_bytes = 0;
+    /// At most, for one read of a connection; and the block that first parts of frames land in.
+    size_t receive_bytes = 0;
     /// Past the page cache, which has no room to be of use to readers.
     bool direct_flush = false;
     /// Journal files: their blocks in the page cache are the kernel's while they are made.

@@ -106,6 +106,8 @@ Task<Status> Node::open_quorum() {
     options.settings = facts_.settings;
     options.bootstrap = directories_->identity().bootstrap;
     options.raft.directory = directories_->identity().metadata_log;
+    options.raft.last_writer = directories_->last_writer();
+    options.raft.known_end = directories_->metadata_end();
     options.raft.self = {facts_.id, directories_->identity().directory_id};
     if (!facts_.settings.list("controller.quorum.voters").empty()) {
         raft::Voter self;
@@ -371,28 +373,31 @@ Task<Error> Node::failed() {
     co_return Error{ErrorCode::cancelled, "the node was stopped"};
 }
 
-Task<> Node::leave() {
+Task<Status> Node::leave() {
     leaving_ = true;
     failed_.notify_all();
     published_changed_.notify_all();
     applied_.notify_all();
     co_await background_.close();
     co_await close_partitions();
+    std::optional<storage::MetadataEnd> metadata;
     if (quorum_) {
         const Status closed = co_await quorum_->close();
+        if (closed) metadata = quorum_->metadata_end();
         // A quorum that failed has said so, and keeps nothing that a close would save.
         if (!closed && !failure_) {
             log_.write(LogLevel::error, fmt::format("the metadata log was not closed cleanly: {}",
                                                     closed.error().detail));
         }
     }
-    if (!stores_open_) co_return;
-    const Status closed = co_await close_stores();
+    if (!stores_open_) co_return Status();
+    const Status closed = co_await close_stores(metadata);
     if (!closed) {
         log_.write(LogLevel::error,
                    fmt::format("this was not a clean stop, the next start replays: {}",
                                closed.error().detail));
     }
+    co_return closed;
 }
 
 Task<> Node::close_partitions() {
@@ -405,7 +410,7 @@ Task<> Node::close_partitions() {
     (void)co_await std::move(all);
 }
 
-Task<Status> Node::close_stores() {
+Task<Status> Node::close_stores(std::optional<storage::MetadataEnd> metadata) {
     const auto served = directories_->served();
     std::vector<Task<Result<Checkpoints>>> closing;
     for (uint32_t index = 0; index < shards_.size(); ++index) {
@@ -424,7 +429,7 @@ Task<Status> Node::close_stores() {
     // Without a registration of this process the epoch of the last one holds.
     const bool registered = broker_epoch_.value() >= 0;
     const BrokerEpoch epoch = registered ? broker_epoch_ : directories_->previous_broker_epoch();
-    co_return co_await directories_->close(std::move(together), epoch);
+    co_return co_await directories_->close(std::move(together), epoch, metadata);
 }
 
 }  // namespace ottla::broker

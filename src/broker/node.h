@@ -44,7 +44,7 @@ public:
     Task<Status> open(storage::StorageSettings storage);
     Task<Status> join(std::vector<AdvertisedListener> listeners);
     /// Also after an open or join that failed.
-    Task<> leave();
+    Task<Status> leave();
     /// Until the node cannot go on, or leave() has begun (cancelled).
     Task<Error> failed();
 
@@ -81,7 +81,7 @@ private:
     /// This node shows everything that was committed when it was called.
     Task<Status> wait_applied(Offset end);
     Task<> close_partitions();
-    Task<Status> close_stores();
+    Task<Status> close_stores(std::optional<storage::MetadataEnd> metadata);
     void fail_with(Error why);
 
     NodeFacts& facts_;

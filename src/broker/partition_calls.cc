@@ -127,6 +127,23 @@ Task<std::vector<Result<storage::TimestampedOffset>>> list_offsets_group(
     co_return answers;
 }
 
+Task<std::vector<Result<Offset>>> delete_records_group(Shard& shard,
+                                                       std::vector<DeleteRecordsItem> items) {
+    std::vector<Result<Offset>> answers;
+    answers.reserve(items.size());
+    for (const DeleteRecordsItem& item : items) {
+        replication::Partition* partition = shard.find(item.key);
+        if (partition == nullptr) {
+            answers.push_back(std::unexpected(not_here()));
+            continue;
+        }
+        auto deleting = partition->delete_records(item.before);
+        Result<Offset> answer = co_await std::move(deleting);
+        answers.push_back(std::move(answer));
+    }
+    co_return answers;
+}
+
 Task<std::vector<ErrorCode>> alter_group(Shard& shard, std::vector<AlterItem> items) {
     std::vector<ErrorCode> codes;
     codes.reserve(items.size());

@@ -52,6 +52,14 @@ struct ListOffsetsItem {
 Task<std::vector<Result<storage::TimestampedOffset>>> list_offsets_group(
     Shard& shard, std::vector<ListOffsetsItem> items);
 
+struct DeleteRecordsItem {
+    PartitionKey key;
+    Offset before;
+};
+/// Low watermarks; what is deleted stays deleted over a power cut.
+Task<std::vector<Result<Offset>>> delete_records_group(Shard& shard,
+                                                       std::vector<DeleteRecordsItem> items);
+
 struct AlterItem {
     PartitionKey key;
     std::string log_dir;

@@ -107,6 +107,7 @@ PartitionManager::Work PartitionManager::make_work(const metadata::MetadataImage
                        partition.replicas, partition.isr};
     work.config =
         partition_config(facts_.settings, image.config(metadata::ResourceType::topic, topic.name));
+    work.config.rules.max_decompressed_bytes = facts_.memory.decompressed_bytes;
     return work;
 }
 

@@ -39,6 +39,8 @@ Shard::Shard(Ports ports, const NodeFacts& facts, Logger& log, storage::StorageS
                                         "Damaged index files found and built anew.")),
       damaged_states_(metrics_.counter("ottla_storage_damaged_states_total",
                                        "Damaged snapshots and checkpoints found.")),
+      unreadable_files_(metrics_.counter("ottla_storage_unreadable_files_total",
+                                         "Segments met that cannot be read at all.")),
       index_bytes_(metrics_.gauge("ottla_storage_index_bytes",
                                   "Memory that the indexes of closed segments take.")),
       producer_id_turn_(ports.runtime, 1),
@@ -218,13 +220,38 @@ void Shard::directory_has_room(const std::string& log_dir) {
                                            runtime().shard().value(), log_dir));
 }
 
+void Shard::directory_is_buffered(const std::string& log_dir) {
+    runtime().spawn(tell_buffered(log_dir));
+}
+
+Task<> Shard::tell_buffered(std::string log_dir) {
+    const Gate::Pass inside = background_.enter();
+    if (!inside) co_return;
+    auto tell = [log_dir](Shard& there) { return there.hear_of_buffered(log_dir); };
+    auto telling = on(ShardIndex{0}, std::move(tell));
+    (void)co_await std::move(telling);
+}
+
+/// Every shard finds out on its own; one line a directory is enough.
+Task<Status> Shard::hear_of_buffered(std::string log_dir) {
+    if (buffered_directories_.insert(log_dir).second) {
+        log_.write(LogLevel::info,
+                   fmt::format("log directory {} takes no direct writes: segments are flushed "
+                               "through the page cache",
+                               log_dir));
+    }
+    co_return Status();
+}
+
 void Shard::damage_found(const storage::Damage& damage) {
     switch (damage.kind) {
         case storage::Damage::Kind::batch: damaged_batches_.add(); break;
         case storage::Damage::Kind::index: damaged_indexes_.add(); break;
         case storage::Damage::Kind::state: damaged_states_.add(); break;
+        case storage::Damage::Kind::file: unreadable_files_.add(); break;
     }
-    const bool lost = damage.kind == storage::Damage::Kind::batch;
+    const bool lost =
+        damage.kind == storage::Damage::Kind::batch || damage.kind == storage::Damage::Kind::file;
     log_.write(lost ? LogLevel::error : LogLevel::warning, "damage: " + damage.what);
 }
 

@@ -125,6 +125,7 @@ public:
     void directory_failed(const std::string& log_dir, const Error& why) override;
     void directory_full(const std::string& log_dir, const Error& why) override;
     void directory_has_room(const std::string& log_dir) override;
+    void directory_is_buffered(const std::string& log_dir) override;
     void damage_found(const storage::Damage& damage) override;
     void indexes_take(size_t bytes) override { index_bytes_.set(static_cast<int64_t>(bytes)); }
 
@@ -134,6 +135,8 @@ private:
     Task<Status> note_moved(AssignedLog log);
     Task<> spread_failure(std::string log_dir, Error why);
     Task<Status> hear_of_failure(std::string log_dir, Error why);
+    Task<> tell_buffered(std::string log_dir);
+    Task<Status> hear_of_buffered(std::string log_dir);
 
     Ports ports_;
     const NodeFacts& facts_;
@@ -156,8 +159,10 @@ private:
     Counter& damaged_batches_;
     Counter& damaged_indexes_;
     Counter& damaged_states_;
+    Counter& unreadable_files_;
     Gauge& index_bytes_;
     ProducerIdBlock producer_ids_;  // shard 0
+    std::set<std::string> buffered_directories_;  // shard 0: those that the log was told of
     Budget producer_id_turn_;       // one at a time asks for the next block
     Gate background_;
     LogMoves moves_{*this};

@@ -57,6 +57,10 @@ public:
     Task<Status> start();
     /// Ends the loop; open requests answer not_controller. Indexes of the metadata log are written.
     Task<Status> close();
+    /// Of the metadata log, once close() has succeeded.
+    [[nodiscard]] std::optional<storage::MetadataEnd> metadata_end() const {
+        return raft_->metadata_end();
+    }
 
     Task<Result<protocol::CreateTopicsResponse>> create_topics(
         protocol::CreateTopicsRequest request);

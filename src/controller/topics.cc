@@ -169,13 +169,13 @@ Result<Controller::Records> Controller::new_topic_records(const NewTopic& topic,
                                                           const Uuid& id) const {
     Records records;
     records.emplace_back(protocol::TopicRecord{topic.name, id});
-    std::set<std::string> names;
+    TopicOverrides overrides;
     for (const auto& config : topic.configs) {
         if (!config.value) {
             return fail(ErrorCode::invalid_config,
                         fmt::format("Null value not supported for topic configs: {}", config.name));
         }
-        if (!names.insert(config.name).second) {
+        if (!overrides.emplace(config.name, *config.value).second) {
             return fail(ErrorCode::invalid_config,
                         fmt::format("Topic config '{}' is given twice", config.name));
         }
@@ -184,6 +184,7 @@ Result<Controller::Records> Controller::new_topic_records(const NewTopic& topic,
             protocol::ConfigRecord{static_cast<int8_t>(metadata::ResourceType::topic), topic.name,
                                    config.name, config.value});
     }
+    TRY_STATUS(check_topic_overrides(settings_, overrides));
     if (topic.assignments.empty()) {
         TRY_STATUS(add_placed(topic, id, records));
     } else {

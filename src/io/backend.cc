@@ -74,11 +74,11 @@ struct Backend::World {
     /// What one shard has of its own, in the order of dependence.
     struct Shard {
         Shard(World& world, ShardIndex index, uint64_t seed)
-            : loop(index, world.loops, world.origin, seed), home(loop),
-              network(loop, world.options.receive_block_bytes) {}
+            : loop(index, world.loops, world.origin, seed),
+              network(loop, *world.threads, home, world.options.receive_block_bytes), home(loop) {}
         RuntimeLoop loop;
-        IoHome home;
         ShardNetwork network;
+        IoHome home;  ///< Ends before `network`: a job that nobody was told of may hold a connection.
         std::optional<PosixFileSystem> files;
         std::optional<TcpTransport> transport;
     };
@@ -159,9 +159,10 @@ int Backend::run(Task<int> main) {
     World& world = *world_;
     std::vector<std::thread> threads;
     for (size_t i = 1; i < world.shards.size(); ++i) {
-        threads.push_back(start_thread("ottla-shard-" + std::to_string(i),
+        threads.push_back(start_thread("ottla-shard-" + std::to_string(i), ThreadKind::prompt,
                                        [&world, i] { world.serve(*world.shards[i]); }));
     }
+    schedule_as(ThreadKind::prompt);
     RuntimeLoop& loop = *world.loops.front();
     loop.step(Duration::zero());  // The clock: main starts now, not when we were constructed.
     std::optional<int> result;

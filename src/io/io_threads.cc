@@ -7,12 +7,15 @@
 
 namespace ottla::io {
 
-std::thread start_thread(std::string name, std::function<void()> body) {
+std::thread start_thread(std::string name, ThreadKind kind, std::function<void()> body) {
     sigset_t all;
     sigset_t before;
     ::sigfillset(&all);
     ::pthread_sigmask(SIG_SETMASK, &all, &before);
-    std::thread thread(std::move(body));
+    std::thread thread([kind, work = std::move(body)] {
+        schedule_as(kind);
+        work();
+    });
     ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
     name.resize(std::min<size_t>(name.size(), 15));  // The kernel's limit.
     ::pthread_setname_np(thread.native_handle(), name.c_str());
@@ -45,9 +48,9 @@ void IoHome::run(Runtime&) {
     }
 }
 
-IoQueue::IoQueue(std::string name, size_t threads) {
+IoQueue::IoQueue(std::string name, ThreadKind kind, size_t threads) {
     for (size_t i = 0; i < threads; ++i) {
-        threads_.push_back(start_thread(name, [this] { work(); }));
+        threads_.push_back(start_thread(name, kind, [this] { work(); }));
     }
 }
 
@@ -93,13 +96,13 @@ void IoQueue::work() {
 IoQueue& IoThreads::journal(const std::string& directory) {
     const std::lock_guard lock(mutex_);
     auto& queue = journals_[directory];
-    if (!queue) queue = std::make_unique<IoQueue>("ottla-journal", 1);
+    if (!queue) queue = std::make_unique<IoQueue>("ottla-journal", ThreadKind::prompt, 1);
     return *queue;
 }
 
 IoQueue& IoThreads::names() {
     const std::lock_guard lock(mutex_);
-    if (!names_) names_ = std::make_unique<IoQueue>("ottla-names", 1);
+    if (!names_) names_ = std::make_unique<IoQueue>("ottla-names", ThreadKind::bulk, 1);
     return *names_;
 }
 

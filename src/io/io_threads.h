@@ -5,7 +5,8 @@
 //   IoQueue    jobs in order and the threads that take them
 //   IoHome     a shard's inbox of finished jobs: one message however many finished
 //   IoThreads  the queues of a process: bulk (two threads: flushes, names), reads (two: of everything but
-//              journals), one thread per journal directory, one for name servers
+//              journals), sends (two: large writes to sockets), one thread per journal directory, one for
+//              name servers
 //
 // A journal's thread does nothing else, because 512 MiB of writes beside it would triple the latency
 // of a group (DESIGN 4). Reads have their own, because many consumers that read everything would keep
@@ -23,6 +24,7 @@
 #include <vector>
 
 #include "io/runtime_loop.h"
+#include "io/scheduling.h"
 #include "ottla/buffer.h"
 #include "ottla/file.h"
 
@@ -76,7 +78,7 @@ private:
 
 class IoQueue {
 public:
-    IoQueue(std::string name, size_t threads);
+    IoQueue(std::string name, ThreadKind kind, size_t threads);
     ~IoQueue();
     /// The queue owns the job until it comes home.
     void push(std::unique_ptr<IoJob> job);
@@ -95,9 +97,12 @@ private:
 
 class IoThreads {
 public:
-    IoThreads() : bulk_("ottla-bulk", 2), reads_("ottla-reads", 2) {}
+    IoThreads()
+        : bulk_("ottla-bulk", ThreadKind::bulk, 2), reads_("ottla-reads", ThreadKind::bulk, 2),
+          sends_("ottla-sends", ThreadKind::bulk, 2) {}
     IoQueue& bulk() { return bulk_; }
     IoQueue& reads() { return reads_; }
+    IoQueue& sends() { return sends_; }
     /// The queue of the journals in `directory`; its thread starts with the first call.
     IoQueue& journal(const std::string& directory);
     IoQueue& names();
@@ -105,12 +110,13 @@ public:
 private:
     IoQueue bulk_;
     IoQueue reads_;
+    IoQueue sends_;
     std::mutex mutex_;
     std::map<std::string, std::unique_ptr<IoQueue>> journals_;
     std::unique_ptr<IoQueue> names_;
 };
 
 /// Starts a thread under a name, with every signal left to the thread that runs shard 0.
-std::thread start_thread(std::string name, std::function<void()> body);
+std::thread start_thread(std::string name, ThreadKind kind, std::function<void()> body);
 
 }  // namespace ottla::io

@@ -61,10 +61,16 @@ public:
         IoQueue& reading;
         IoQueue& closing;
     };
-    PosixFile(int descriptor, std::string path, bool direct, Queues queues, IoHome& home)
-        : descriptor_(descriptor),
+    struct Opened {
+        int descriptor = -1;
+        uint64_t size = 0;
+        bool direct = false;
+    };
+    PosixFile(Opened opened, std::string path, Queues queues, IoHome& home)
+        : descriptor_(opened.descriptor),
           path_(std::move(path)),
-          direct_(direct),
+          opened_size_(opened.size),
+          direct_(opened.direct),
           queues_(queues),
           home_(home) {}
     ~PosixFile() override;
@@ -72,18 +78,21 @@ public:
     void cancel(Op& op) noexcept override;
     Result<size_t> read_cached(uint64_t position, std::span<std::byte> into) override;
     bool is_direct() const override { return direct_; }
+    uint64_t opened_size() const override { return opened_size_; }
 
     /// The call itself, on an I/O thread.
     Status perform(FileOp& op, IoScratch& scratch);
 
 private:
     Status read(FileOp& op) const;
+    [[nodiscard]] Status read_bytes(FileOp& op) const;
     [[nodiscard]] IoQueue& queue_of(const FileOp& op) const;
     /// As many bytes as come, counted in op.transferred; `past_cache`: the descriptor is direct.
     [[nodiscard]] Status read_through(int descriptor, bool past_cache, FileOp& op) const;
     Status write(FileOp& op) const;
     Status write_staged(FileOp& op, std::span<std::byte> staging) const;
     [[nodiscard]] Status sync() const;
+    [[nodiscard]] Status check() const;
     Status allocate(uint64_t position, uint64_t length) const;
     Status write_zeros(uint64_t position, uint64_t length) const;
     [[nodiscard]] bool is_aligned(const FileOp& op) const;
@@ -91,6 +100,7 @@ private:
 
     const int descriptor_;
     const std::string path_;
+    const uint64_t opened_size_;
     const bool direct_;
     Queues queues_;
     IoHome& home_;

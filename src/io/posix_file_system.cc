@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -11,6 +12,7 @@
 #include <cerrno>
 
 #include "io/posix_error.h"
+#include "io/write_back.h"
 
 namespace ottla::io {
 
@@ -18,6 +20,11 @@ namespace {
 
 constexpr mode_t kFileMode = 0644;
 constexpr mode_t kDirectoryMode = 0755;
+/// A fetch of a mebibyte and what ColdRead and alignment add, for as many reads as are usually on their way
+/// or on the way out. Smaller ones than an eighth of it the heap serves as well.
+constexpr BlockPool::Shape kReadBlocks{.block_bytes = 1152UZ * 1024,
+                                       .alignment = kDirectAlignment,
+                                       .kept = 4};
 
 Status failure(std::string_view doing, std::string_view path) {
     return std::unexpected(file_error(doing, path, errno));
@@ -104,6 +111,32 @@ Status space_of(FileSystemOp& op) {
     return {};
 }
 
+Status put_file(const FileSystemOp& op) {
+    const Descriptor file(op.path, O_WRONLY | O_CREAT | O_TRUNC);
+    if (!file.is_open()) return failure("open", op.path);
+    for (size_t done = 0; done < op.content.size();) {
+        const ssize_t written =
+            ::write(file.get(), op.content.data() + done, op.content.size() - done);
+        if (written < 0 && errno == EINTR) continue;
+        if (written < 0) return failure("write", op.path);
+        if (written == 0) errno = ENOSPC;
+        if (written == 0) return failure("write", op.path);
+        done += static_cast<size_t>(written);
+    }
+    return {};
+}
+
+/// What its descriptors were not told before they were closed is told to the next one that is opened.
+Status check_file(const std::string& path) {
+    const Descriptor file(path, O_RDONLY);
+    if (!file.is_open()) return failure("open", path);
+    errno = write_back_error(file.get());
+    if (errno == 0) return {};
+    // As final as a sync that failed, whatever its reason.
+    const Status why = failure("write back", path);
+    return fail(ErrorCode::io_error, why.error().detail);
+}
+
 class PosixFileLock final : public FileLock {
 public:
     PosixFileLock(int descriptor, LockTable::Identity identity, std::shared_ptr<LockTable> table)
@@ -120,6 +153,15 @@ private:
 };
 
 }  // namespace
+
+PosixFileSystem::PosixFileSystem(IoThreads& threads, IoHome& home, std::shared_ptr<LockTable> locks)
+    : threads_(threads), home_(home), locks_(std::move(locks)),
+      read_blocks_(BlockPool::create(kReadBlocks)) {}
+
+BlockRef PosixFileSystem::read_block(size_t bytes) {
+    const bool fits = bytes <= kReadBlocks.block_bytes && bytes >= kReadBlocks.block_bytes / 8;
+    return fits ? read_blocks_->take() : make_block(bytes);
+}
 
 void PosixFileSystem::start(FileSystemOp& op) {
     op.begin(*this);
@@ -151,6 +193,8 @@ Status PosixFileSystem::perform(FileSystemOp& op, IoScratch&) {
         case FileSystemOp::Kind::sync_all: return sync_file_system(op.path);
         case FileSystemOp::Kind::space: return space_of(op);
         case FileSystemOp::Kind::lock: return lock(op);
+        case FileSystemOp::Kind::put: return put_file(op);
+        case FileSystemOp::Kind::check: return check_file(op.path);
     }
     errno = EINVAL;
     return failure("unknown operation on", op.path);
@@ -173,18 +217,19 @@ Status PosixFileSystem::open(FileSystemOp& op) {
     const bool journal = options.lane == IoLane::journal;
     IoQueue& lane = journal ? threads_.journal(directory_of(op.path)) : threads_.bulk();
     IoQueue& reading = journal ? lane : threads_.reads();
-    op.file = std::make_unique<PosixFile>(opened.release(), op.path, direct,
-                                          PosixFile::Queues{lane, reading, threads_.bulk()}, home_);
+    const PosixFile::Opened file{opened.release(), static_cast<uint64_t>(about.st_size), direct};
+    op.file = std::make_unique<PosixFile>(
+        file, op.path, PosixFile::Queues{lane, reading, threads_.bulk()}, home_);
     return {};
 }
 
 Status PosixFileSystem::lock(FileSystemOp& op) {
-    const auto held = [&op] {
-        return fail(ErrorCode::locked, op.path + ": another process holds the lock");
+    const auto held = [&op](std::string_view who) {
+        return fail(ErrorCode::locked, fmt::format("{}: {} holds the lock", op.path, who));
     };
     struct stat about {};
     if (::stat(op.path.c_str(), &about) == 0 && locks_->has({about.st_dev, about.st_ino})) {
-        return held();
+        return held("this process itself");
     }
     Descriptor file(op.path, O_RDWR | O_CREAT);
     if (!file.is_open()) return failure("open", op.path);
@@ -193,7 +238,8 @@ Status PosixFileSystem::lock(FileSystemOp& op) {
     whole.l_type = F_WRLCK;
     whole.l_whence = SEEK_SET;
     if (::fcntl(file.get(), F_SETLK, &whole) != 0) {
-        return errno == EAGAIN || errno == EACCES ? held() : failure("lock", op.path);
+        return errno == EAGAIN || errno == EACCES ? held("another process")
+                                                  : failure("lock", op.path);
     }
     const LockTable::Identity identity{about.st_dev, about.st_ino};
     CHECK(locks_->add(identity), "the table knows every lock of this process");

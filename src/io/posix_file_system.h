@@ -15,6 +15,7 @@
 #include <set>
 #include <utility>
 
+#include "io/block_pool.h"
 #include "io/posix_file.h"
 
 namespace ottla::io {
@@ -42,9 +43,9 @@ private:
 
 class PosixFileSystem final : public FileSystem, public OpOwner {
 public:
-    PosixFileSystem(IoThreads& threads, IoHome& home, std::shared_ptr<LockTable> locks)
-        : threads_(threads), home_(home), locks_(std::move(locks)) {}
+    PosixFileSystem(IoThreads& threads, IoHome& home, std::shared_ptr<LockTable> locks);
     void start(FileSystemOp& op) override;
+    BlockRef read_block(size_t bytes) override;
     void cancel(Op& op) noexcept override;
     /// The call itself, on an I/O thread.
     Status perform(FileSystemOp& op, IoScratch& scratch);
@@ -56,6 +57,7 @@ private:
     IoThreads& threads_;
     IoHome& home_;
     std::shared_ptr<LockTable> locks_;
+    BlockPool::Handle read_blocks_;
 };
 
 }  // namespace ottla::io

@@ -3,9 +3,7 @@
 
 #include <netinet/tcp.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 
-#include <array>
 #include <cerrno>
 
 #include "io/net_address.h"
@@ -15,8 +13,10 @@ namespace ottla::io {
 
 namespace {
 
-constexpr size_t kPiecesPerCall = 1024;  // IOV_MAX on Linux.
-/// Sending copies, on loopback it even receives: so much, in one write or many, and others have their turn.
+/// Sending copies, on loopback it even receives: 100 to 300 us a mebibyte. More than this of one write is
+/// for the threads that send ...
+constexpr size_t kMostInline = 256UZ * 1024;
+/// ... and after so much in small ones others have their turn.
 constexpr size_t kBytesPerTurn = 1024UZ * 1024;
 
 Error closed_error() { return {ErrorCode::cancelled, "the stream is closed"}; }
@@ -146,6 +146,25 @@ void TcpConnection::on_readable() {
     }
 }
 
+/// A large part of a write, sent by a thread that may copy as long as it likes.
+class TcpConnection::SendJob final : public IoJob {
+public:
+    SendJob(std::shared_ptr<TcpConnection> connection, Chain chain, SendPlace from)
+        : IoJob(connection->network_.home), place(from), connection_(std::move(connection)),
+          chain_(std::move(chain)) {}
+    void perform(IoScratch&) override {
+        sent = send_pieces(connection_->descriptor_, chain_, place, chain_.size());
+    }
+    void come_home() override { connection_->on_sent(*this); }
+
+    SendPlace place;
+    Sent sent;
+
+private:
+    const std::shared_ptr<TcpConnection> connection_;
+    const Chain chain_;
+};
+
 void TcpConnection::start(WriteOp& op) {
     CHECK(writing_ == nullptr, "one write is pending on a stream");
     op.begin(*this);
@@ -156,52 +175,72 @@ void TcpConnection::start(WriteOp& op) {
         return;
     }
     writing_ = &op;
-    piece_ = 0;
-    piece_sent_ = 0;
-    if (send() == Progress::blocked) {
-        wait_writable();
-    } else {
+    place_ = {};
+    left_ = op.bytes.size();
+    if (left_ > kMostInline) {
+        hand_over();
+        return;
+    }
+    const Sent sent = send_here();
+    if (is_over(sent)) {
+        finish(op, sent);
         writing_ = nullptr;
         op.complete_inline();
+    } else {
+        wait_writable();
     }
 }
 
-TcpConnection::Progress TcpConnection::send() {
-    const std::vector<Buffer>& pieces = writing_->bytes.pieces();
-    std::array<iovec, kPiecesPerCall> vectors;
-    while (piece_ < pieces.size()) {
-        const size_t left = kBytesPerTurn - sent_in_turn_;
-        if (left == 0) return Progress::blocked;
-        size_t count = 0;
-        size_t bytes = 0;
-        for (size_t i = piece_; i < pieces.size() && count < vectors.size() && bytes < left; ++i) {
-            const size_t skip = i == piece_ ? piece_sent_ : 0;
-            const size_t size = std::min(pieces[i].size() - skip, left - bytes);
-            vectors[count++] = {const_cast<std::byte*>(pieces[i].data()) + skip, size};
-            bytes += size;
-        }
-        msghdr message{};
-        message.msg_iov = vectors.data();
-        message.msg_iovlen = count;
-        const ssize_t sent = ::sendmsg(descriptor_, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
-        if (sent >= 0) {
-            sent_in_turn_ += static_cast<size_t>(sent);
-            advance(static_cast<size_t>(sent));
-        } else if (errno == EAGAIN) {
-            return Progress::blocked;
-        } else if (errno != EINTR) {
-            writing_->set_error({ErrorCode::connection_reset, socket_error("send", errno).detail});
-            return Progress::failed;
-        }
-    }
-    return Progress::done;
+bool TcpConnection::is_over(const Sent& sent) {
+    return sent.end == Sent::End::all || sent.end == Sent::End::failed;
 }
 
-void TcpConnection::advance(size_t sent) {
-    const std::vector<Buffer>& pieces = writing_->bytes.pieces();
-    sent += piece_sent_;
-    while (piece_ < pieces.size() && sent >= pieces[piece_].size()) sent -= pieces[piece_++].size();
-    piece_sent_ = sent;
+Sent TcpConnection::send_here() {
+    const Sent sent =
+        send_pieces(descriptor_, writing_->bytes, place_, kBytesPerTurn - sent_in_turn_);
+    sent_in_turn_ += sent.bytes;
+    left_ -= sent.bytes;
+    return sent;
+}
+
+void TcpConnection::hand_over() {
+    auto job = std::make_unique<SendJob>(shared_from_this(), writing_->bytes, place_);
+    job_ = job.get();
+    network_.sends.push(std::move(job));
+}
+
+bool TcpConnection::take_job_back() {
+    const std::unique_ptr<IoJob> unsent = network_.sends.take_back(*job_);
+    if (unsent) job_ = nullptr;
+    return unsent != nullptr;
+}
+
+void TcpConnection::on_sent(const SendJob& job) {
+    job_ = nullptr;
+    sent_in_turn_ = 0;
+    if (closed_) {
+        close_socket();
+    } else if (writing_ != nullptr) {
+        place_ = job.place;
+        left_ -= job.sent.bytes;
+        go_on(job.sent);
+    }
+}
+
+/// A write that did not end where it was started.
+void TcpConnection::go_on(const Sent& sent) {
+    if (is_over(sent)) {
+        WriteOp& op = *std::exchange(writing_, nullptr);
+        finish(op, sent);
+        network_.runtime.ready(op);
+    } else {
+        wait_writable();
+    }
+}
+
+void TcpConnection::finish(WriteOp& op, const Sent& sent) {
+    if (sent.end != Sent::End::failed) return;
+    op.set_error({ErrorCode::connection_reset, socket_error("send", sent.error).detail});
 }
 
 void TcpConnection::wait_writable() {
@@ -212,11 +251,11 @@ void TcpConnection::wait_writable() {
 void TcpConnection::on_writable() {
     write_armed_ = false;
     sent_in_turn_ = 0;
-    if (closed_ || writing_ == nullptr) return;
-    if (send() == Progress::blocked) {
-        wait_writable();
+    if (closed_ || writing_ == nullptr || job_ != nullptr) return;
+    if (left_ > kMostInline) {
+        hand_over();
     } else {
-        network_.runtime.ready(*std::exchange(writing_, nullptr));
+        go_on(send_here());
     }
 }
 
@@ -226,8 +265,9 @@ void TcpConnection::cancel(Op& op) noexcept {
     } else if (&op == filling_) {
         filling_ = nullptr;
     } else {
+        const bool begun = left_ != writing_->bytes.size();
         writing_ = nullptr;
-        torn_ = torn_ || piece_ != 0 || piece_sent_ != 0;
+        torn_ = torn_ || begun || (job_ != nullptr && !take_job_back());
     }
     op.set_error({ErrorCode::cancelled, {}});
     network_.runtime.ready(op);
@@ -240,9 +280,17 @@ void TcpConnection::close() {
         op->set_error(closed_error());
         network_.runtime.ready(*op);
     }
+    network_.connections.fetch_sub(1, std::memory_order_relaxed);
+    if (job_ != nullptr && !take_job_back()) {
+        ::shutdown(descriptor_, SHUT_RDWR);  // A thread still has the descriptor: on_sent closes it.
+    } else {
+        close_socket();
+    }
+}
+
+void TcpConnection::close_socket() {
     asio_error ignored;
     socket_.close(ignored);
-    network_.connections.fetch_sub(1, std::memory_order_relaxed);
 }
 
 std::unique_ptr<Stream> make_tcp_stream(ShardNetwork& network, int descriptor) {

@@ -3,10 +3,15 @@
 // are our own calls, so that memory is chosen only when bytes are there.
 //
 // Reading: after a receive that filled all it was given there is probably more, so the next one tries
-// at once; else it waits first. Writing tries at once and is usually done inside `start`; after
-// a mebibyte it waits for the reactor even if there is room, so that others have their turn. A wait that
-// nobody needs any more (its read was cancelled) stays armed for the next read.
-// A cancelled write that had sent a part leaves the peer a torn frame: later writes fail.
+// at once; else it waits first. A wait that nobody needs any more (its read was cancelled) stays armed
+// for the next read.
+//
+// Writing: a small write tries at once and is usually done inside `start`; after a mebibyte of them the
+// connection waits for the reactor even if there is room, so that others have their turn. A large one is
+// sent by a thread of `IoThreads::sends` (ADR 0062): sending copies, and a shard that copies what scans ask for is one
+// that the scheduler lets wait for its core. At most one such job is on its way per connection; it
+// holds the connection and the bytes, so the descriptor is closed only when it is home (`close` shuts it down).
+// A cancelled write that had sent a part, or may have, leaves the peer a torn frame: later writes fail.
 // TLS will be another Stream over this one, put around it in `TcpListener` and `TcpTransport::connect`.
 #pragma once
 
@@ -15,16 +20,21 @@
 #include <memory>
 
 #include "io/asio.h"
-#include "io/receive_blocks.h"
+#include "io/io_threads.h"
+#include "io/receive_buffer.h"
 #include "io/runtime_loop.h"
+#include "io/tcp_send.h"
 #include "ottla/transport.h"
 
 namespace ottla::io {
 
 /// What the connections of one shard share.
 struct ShardNetwork {
-    ShardNetwork(RuntimeLoop& loop, size_t block_bytes) : runtime(loop), receive(block_bytes) {}
+    ShardNetwork(RuntimeLoop& loop, IoThreads& threads, IoHome& home, size_t block_bytes)
+        : runtime(loop), sends(threads.sends()), home(home), receive(block_bytes) {}
     RuntimeLoop& runtime;
+    IoQueue& sends;
+    IoHome& home;
     ReceiveBuffer receive;
     std::atomic<size_t> connections{0};  ///< Open or on their way here: what "least loaded" means.
 };
@@ -45,8 +55,8 @@ public:
     [[nodiscard]] const Endpoint& peer() const { return peer_; }
 
 private:
-    enum class Progress : uint8_t { done, blocked, failed };
     struct Handler;
+    class SendJob;
 
     void start_reading(Op& op);
     void receive();
@@ -56,8 +66,14 @@ private:
     void on_readable();
     void on_writable();
     void finish_read(Error error);
-    Progress send();
-    void advance(size_t sent);
+    Sent send_here();
+    void hand_over();
+    [[nodiscard]] bool take_job_back();
+    void on_sent(const SendJob& job);
+    void go_on(const Sent& sent);
+    [[nodiscard]] static bool is_over(const Sent& sent);
+    static void finish(WriteOp& op, const Sent& sent);
+    void close_socket();
 
     ShardNetwork& network_;
     Socket socket_;
@@ -68,9 +84,10 @@ private:
     ReadOp* lending_ = nullptr;  ///< The pending read is one of these two.
     FillOp* filling_ = nullptr;
     WriteOp* writing_ = nullptr;
-    size_t piece_ = 0;  ///< First piece of `writing_` that is not wholly sent, and what of it is.
-    size_t piece_sent_ = 0;
+    SendPlace place_;  ///< In `writing_`.
+    size_t left_ = 0;  ///< Of it.
     size_t sent_in_turn_ = 0;  ///< Since the reactor last said that there is room.
+    SendJob* job_ = nullptr;   ///< On its way.
     bool more_expected_ = false;
     bool read_armed_ = false;
     bool write_armed_ = false;

@@ -53,8 +53,8 @@ Task<Result<std::unique_ptr<RaftDriver>>> RaftDriver::open(Ports ports,
                                                            RaftOptions options,
                                                            RaftListener& listener,
                                                            LogInspector* inspector) {
-    CO_TRY(auto log,
-           co_await MetadataLog::open(ports, options.directory, options.limits, inspector));
+    CO_TRY(auto log, co_await MetadataLog::open(ports, options.directory, options.limits, inspector,
+                                                options.last_writer, options.known_end));
     CO_TRY(RaftStart start, start_of(*log, options));
     const int16_t kraft_version = start.kraft_version;
     CO_TRY(Raft raft, Raft::create(std::move(start)));

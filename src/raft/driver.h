@@ -48,6 +48,8 @@ struct RaftOptions {
     /// controller.quorum.voters, for logs formatted without dynamic voters (kraft.version 0).
     VoterSet static_voters;
     storage::SegmentLimits limits;
+    LastWriter last_writer = LastWriter::ours;
+    std::optional<storage::MetadataEnd> known_end;
 };
 
 class RaftDriver {
@@ -71,6 +73,10 @@ public:
     /// Ends the loop after what it is doing and closes the log cleanly; open proposals fail. One
     /// that was never started leaves the log as it is.
     Task<Status> close();
+    /// Of the log, once close() has succeeded.
+    [[nodiscard]] std::optional<storage::MetadataEnd> metadata_end() const {
+        return log_->file_end();
+    }
 
 private:
     RaftDriver(Ports ports,

@@ -67,14 +67,30 @@ private:
     Status status_;
 };
 
-/// A batch behind damage that was written under a later sync than the damaged bytes: the first one of an
-/// epoch is synced before anything else of it is written (append).
-bool proves_damage(std::span<const std::byte> rest, Offset end, LeaderEpoch epoch) {
+/// May the log be cut at the first byte that is no batch? It may if nothing behind it was ever promised:
+/// a fetch from there or beyond, our own end in a high watermark, a snapshot. Every promise leaves after
+/// a sync of what it speaks of, here as in Kafka (KafkaRaftClient flushes before its end counts, a
+/// follower before its next fetch), and what is synced does not tear. So torn bytes belong to the last
+/// append, and no part of that was promised; but damaged bytes of an earlier append were, and cutting
+/// them would take back a vote for what others have committed. What tells the two apart is a sound
+/// batch behind the damage that must have been written under a later sync:
+///   - more than kLargestAppend behind it, whoever wrote;
+///   - of a later epoch, if this program wrote: it syncs the first batch of an epoch before anything
+///     else of it (append). Kafka's leader flushes all that it has drained of a new epoch at once, and a
+///     follower what one fetch brought, of several epochs perhaps: there it proves nothing, and the
+///     log is cut as Kafka's own recovery would.
+/// quorum-state is no evidence: its epoch and vote are promised before an epoch has a record, and outlive
+/// the cut. A snapshot is, and a log that would end below one is refused (load_segments).
+bool proves_damage(std::span<const std::byte> rest,
+                   Offset end,
+                   LeaderEpoch epoch,
+                   LastWriter writer) {
     for (size_t at = 1; at + kBatchHeaderBytes <= rest.size(); ++at) {
         if (rest[at + batch_layout::kMagic] != std::byte{kBatchMagic}) continue;
         const auto batch = parse_batch(rest.subspan(at));
         if (!batch || batch->base_offset() <= end || !crc_matches(*batch)) continue;
-        if (batch->leader_epoch() > epoch || at > kLargestAppend) return true;
+        const bool later_epoch = batch->leader_epoch() > epoch && writer == LastWriter::ours;
+        if (later_epoch || at > kLargestAppend) return true;
     }
     return false;
 }
@@ -91,8 +107,12 @@ MetadataLog::MetadataLog(Ports ports, std::string directory, storage::SegmentLim
 Task<Result<std::unique_ptr<MetadataLog>>> MetadataLog::open(Ports ports,
                                                              std::string directory,
                                                              storage::SegmentLimits limits,
-                                                             LogInspector* inspector) {
+                                                             LogInspector* inspector,
+                                                             LastWriter writer,
+                                                             std::optional<storage::MetadataEnd> known_end) {
     std::unique_ptr<MetadataLog> log(new MetadataLog(ports, std::move(directory), limits));
+    log->last_writer_ = writer;
+    log->known_end_ = known_end;
     CO_TRY_STATUS(co_await log->load(inspector));
     co_return log;
 }
@@ -159,6 +179,11 @@ Task<Status> MetadataLog::load_segments(std::vector<Offset> bases, LogInspector*
                        fmt::format("{} begins at offset {} and the newest snapshot ends at {}",
                                    directory_, bases.front().value(), snapshot_id_.end.value()));
     }
+    if (known_end_ && std::ranges::find(bases, known_end_->segment) == bases.end()) {
+        co_return fail(ErrorCode::corrupt,
+                       fmt::format("{}: {} was there after the last clean stop and is gone", directory_,
+                                   storage::offset_file_name(known_end_->segment, storage::kLogSuffix)));
+    }
     if (!bases.empty()) end_ = bases.front();
     for (const Offset base : bases) {
         CO_TRY_STATUS(co_await load_segment(base, base == bases.back(), inspector));
@@ -190,6 +215,7 @@ Task<Status> MetadataLog::load_segment(Offset base, bool last, LogInspector* ins
         co_return std::unexpected(named(visitor.status().error(), segment->log_path()));
     }
     if (found.damage && !last) co_return std::unexpected(*found.damage);
+    CO_TRY_STATUS(check_known_end(base, found));
     end_ = visitor.next();
     if (found.damage) CO_TRY_STATUS(co_await refuse_provable_damage(*segment, found));
     CO_TRY_STATUS(co_await segment->recover(nullptr));
@@ -197,11 +223,23 @@ Task<Status> MetadataLog::load_segment(Offset base, bool last, LogInspector* ins
     co_return Status();
 }
 
+/// After a clean stop nothing is torn.
+Status MetadataLog::check_known_end(Offset base, const storage::SegmentEnd& found) const {
+    if (!known_end_ || base != known_end_->segment || found.position >= known_end_->bytes) return {};
+    if (found.damage) return std::unexpected(*found.damage);
+    return fail(ErrorCode::corrupt,
+                fmt::format("{} ends at {}, and at {} after the last clean stop",
+                            file(storage::offset_file_name(base, storage::kLogSuffix)),
+                            found.position, known_end_->bytes));
+}
+
 Task<Status> MetadataLog::refuse_provable_damage(storage::Segment& segment,
                                                  storage::SegmentEnd found) {
     CO_TRY(const FileStatus status, co_await ports_.files.status(segment.log_path()));
     CO_TRY(const Buffer rest, co_await segment.read(found.position, status.size - found.position));
-    if (proves_damage(rest.span(), end_, last_epoch())) co_return std::unexpected(*found.damage);
+    if (proves_damage(rest.span(), end_, last_epoch(), last_writer_)) {
+        co_return std::unexpected(*found.damage);
+    }
     co_return Status();
 }
 
@@ -351,6 +389,11 @@ Task<Status> MetadataLog::close() {
     CO_TRY_STATUS(co_await segments_.back()->write_indexes());
     CO_TRY_STATUS(co_await segments_.back()->sync());
     co_return co_await sync_names();
+}
+
+std::optional<storage::MetadataEnd> MetadataLog::file_end() const {
+    if (segments_.empty()) return std::nullopt;
+    return storage::MetadataEnd{segments_.back()->base(), segments_.back()->size()};
 }
 
 }  // namespace ottla::raft

@@ -10,7 +10,8 @@
 // Invariants: append returns when the batches, the names of their files and the epoch they begin
 // are durable; one append at a time; what open() found was synced again before it returned, because
 // a killed process leaves bytes that only the page cache knows. A torn tail is cut at open; damage
-// before bytes that a later sync proves to be durable is `corrupt`, never cut. After an error of
+// before bytes that a later sync proves to be durable is `corrupt`, never cut; what proves that depends
+// on who wrote last (LastWriter; the argument stands at proves_damage). After an error of
 // append the log is of no use: the owner ends the process (a sync is not retried). Errors: corrupt
 // (names file and position), io_error, no_space, not_found (never formatted).
 #pragma once
@@ -25,6 +26,7 @@
 #include "ottla/task.h"
 #include "raft/quorum_state.h"
 #include "raft/snapshot.h"
+#include "storage/directory_sums.h"
 #include "storage/leader_epochs.h"
 #include "storage/segment.h"
 
@@ -41,13 +43,22 @@ protected:
     ~LogInspector() = default;
 };
 
+/// Who may have appended what open() finds at the end.
+enum class LastWriter : uint8_t {
+    ours,    ///< nobody but this program: the guard stood, or its clean stop is proven
+    anybody  ///< perhaps Kafka's controller, which syncs less often
+};
+
 class MetadataLog {
 public:
-    /// `inspector` may be null and is not kept.
+    /// `inspector` may be null and is not kept. `known_end`: up to there the log was sound when it was
+    /// closed, and nobody wrote since; what is missing or damaged of that is `corrupt` and never cut.
     static Task<Result<std::unique_ptr<MetadataLog>>> open(Ports ports,
                                                            std::string directory,
                                                            storage::SegmentLimits limits,
-                                                           LogInspector* inspector = nullptr);
+                                                           LogInspector* inspector = nullptr,
+                                                           LastWriter writer = LastWriter::ours,
+                                                           std::optional<storage::MetadataEnd> known_end = {});
 
     /// The newest snapshot, where the rest of the log begins to matter.
     [[nodiscard]] const SnapshotId& snapshot_id() const { return snapshot_id_; }
@@ -69,6 +80,8 @@ public:
     Task<Result<std::vector<Buffer>>> read(Offset from, size_t max_bytes);
     /// Clean stop: the indexes of the active segment, synced.
     Task<Status> close();
+    /// Where the newest segment ends.
+    [[nodiscard]] std::optional<storage::MetadataEnd> file_end() const;
 
 private:
     MetadataLog(Ports ports, std::string directory, storage::SegmentLimits limits);
@@ -77,6 +90,8 @@ private:
     Task<Status> load_snapshot(std::vector<SnapshotId> ids);
     Task<Status> load_segments(std::vector<Offset> bases, LogInspector* inspector);
     Task<Status> load_segment(Offset base, bool last, LogInspector* inspector);
+    /// `found`: of the segment with that base.
+    [[nodiscard]] Status check_known_end(Offset base, const storage::SegmentEnd& found) const;
     Task<Status> refuse_provable_damage(storage::Segment& segment, storage::SegmentEnd found);
     Task<Status> sync_found();
     Task<Status> note_epochs(std::vector<Buffer> batches);
@@ -96,6 +111,8 @@ private:
     storage::LeaderEpochs epochs_;
     std::vector<std::unique_ptr<storage::Segment>> segments_;
     Offset end_{0};
+    LastWriter last_writer_ = LastWriter::ours;
+    std::optional<storage::MetadataEnd> known_end_;
 };
 
 }  // namespace ottla::raft

@@ -124,7 +124,7 @@ public:
         std::string detail = fmt::format("{} records refused: {}", refused_, records_[0].message);
         return {{any_timestamp_ ? ErrorCode::invalid_timestamp : ErrorCode::invalid_record,
                  std::move(detail)},
-                std::move(records_)};
+                std::move(records_), false};
     }
 
 private:
@@ -169,7 +169,7 @@ private:
 /// Undecodable records behind a good CRC are the producer's doing: retrying would not help it.
 Rejection malformed(Error error) {
     if (error.code == ErrorCode::corrupt_message) error.code = ErrorCode::invalid_record;
-    return {std::move(error), {}};
+    return {std::move(error), {}, false};
 }
 
 Compression target_of(const BatchView& batch, const ProduceRules& rules) {
@@ -234,10 +234,10 @@ std::expected<ValidatedBatch, Rejection> validate_produced(const Buffer& records
                                                            WallTime now,
                                                            Codecs& codecs) {
     const auto refuse = [](Error error) {
-        return std::unexpected(Rejection{std::move(error), {}});
+        return std::unexpected(Rejection{std::move(error), {}, false});
     };
     Result<BatchView> batch = only_batch(records.span());
-    if (!batch) return refuse(std::move(batch).error());
+    if (!batch) return std::unexpected(Rejection{std::move(batch).error(), {}, true});
     Status header = check_batch(*batch, rules);
     if (!header) return refuse(std::move(header).error());
 

@@ -62,6 +62,8 @@ struct Rejection {
     Error error;
     /// At most kMostRecordErrors; empty if the batch as a whole is at fault.
     std::vector<RecordError> records;
+    /// The request itself is wrong: Kafka says so before it looks at the log.
+    bool before_log = false;
 };
 inline constexpr size_t kMostRecordErrors = 1000;
 

@@ -80,6 +80,16 @@ Status Partition::check_leader(LeaderEpoch asked) const {
     return {};
 }
 
+namespace {
+
+/// Of these Kafka's answers do not say where the log starts.
+bool hides_log_start(ErrorCode code) {
+    return code == ErrorCode::corrupt_message || code == ErrorCode::message_too_large ||
+           code == ErrorCode::record_list_too_large;
+}
+
+}  // namespace
+
 AppendRefusal Partition::refusal(Error error) const {
     return {std::move(error), {}, gate_.is_closed() ? kNoOffset : log_.log_start()};
 }
@@ -99,7 +109,9 @@ std::expected<Appended, AppendRefusal> Partition::append_as_leader(const AppendA
     rules.zstd_allowed = ask.zstd_allowed;
     auto batch = validate_produced(ask.records.value_or(Buffer{}), rules, now, codecs);
     if (!batch) {
+        const bool unasked = batch.error().before_log || hides_log_start(batch.error().error.code);
         AppendRefusal why = refusal(std::move(batch.error().error));
+        if (unasked) why.log_start = kNoOffset;
         why.records = std::move(batch.error().records);
         return std::unexpected(std::move(why));
     }
@@ -144,10 +156,16 @@ Task<Status> Partition::wait_committed(Offset end, Instant deadline) {
     co_return Status();
 }
 
-Task<Result<storage::LogSlice>> Partition::read(FetchAsk ask, Offset upper) {
-    auto hot = log_.read(ask.from, ask.max_bytes, upper, ask.at_least_one);
-    if (hot || hot.error().code != ErrorCode::would_block) co_return hot;
-    co_return co_await log_.read_cold(ask.from, ask.max_bytes, upper, ask.at_least_one);
+Task<Result<storage::CommittedSlice>> Partition::read(FetchAsk ask, Offset upper) {
+    if (ask.committed) {
+        co_return co_await log_.read_committed(ask.from, ask.max_bytes, upper, ask.at_least_one);
+    }
+    auto records = log_.read(ask.from, ask.max_bytes, upper, ask.at_least_one);
+    if (!records && records.error().code == ErrorCode::would_block) {
+        records = co_await log_.read_cold(ask.from, ask.max_bytes, upper, ask.at_least_one);
+    }
+    CO_TRY(storage::LogSlice slice, std::move(records));
+    co_return storage::CommittedSlice{std::move(slice), {}};
 }
 
 Offset Partition::readable_end(bool committed) const {
@@ -177,19 +195,13 @@ Task<FetchAnswer> Partition::fetch(FetchAsk ask) {
     answer.log_start = log_.log_start();
     const bool wants_data = ask.max_bytes > 0 || ask.at_least_one;
     if (ask.from >= upper || !wants_data) co_return answer;
-    Result<storage::LogSlice> slice = co_await read(ask, upper);
+    Result<storage::CommittedSlice> slice = co_await read(ask, upper);
     if (!slice) {
         answer = {.error = slice.error().code};
         co_return answer;
     }
-    answer.records = std::move(slice->bytes);
-    if (!ask.committed || answer.records.empty()) co_return answer;
-    auto aborted = co_await log_.aborted_transactions(ask.from, slice->next);
-    if (aborted) {
-        answer.aborted = *std::move(aborted);
-    } else {
-        answer = {.error = aborted.error().code};
-    }
+    answer.records = std::move(slice->records.bytes);
+    answer.aborted = std::move(slice->aborted);
     co_return answer;
 }
 
@@ -235,6 +247,18 @@ Task<Result<storage::TimestampedOffset>> Partition::find_timestamp(int64_t times
         co_return storage::TimestampedOffset{};
     }
     co_return *place;
+}
+
+Task<Result<Offset>> Partition::delete_records(Offset before) {
+    const Gate::Pass inside = gate_.enter();
+    CO_TRY_STATUS(check_leader(kNoLeaderEpoch));
+    if (config_.log.compacts && !config_.log.deletes) {
+        co_return fail(ErrorCode::policy_violation,
+                       "cleanup.policy of the topic only compacts its records");
+    }
+    CO_TRY(const Offset low_watermark, log_.delete_records(before));
+    CO_TRY_STATUS(co_await log_.sync_start());
+    co_return low_watermark;
 }
 
 void Partition::act(const ReplicaSet::Effects& effects) {

@@ -107,6 +107,9 @@ public:
     /// saw) is out of date or this broker cannot serve it any more.
     bool watch(FetchWatch& watch, Offset seen_high_watermark);
     Task<Result<storage::TimestampedOffset>> list_offsets(ListOffsetsAsk ask);
+    /// DeleteRecords: the low watermark, once it is durable. kNoOffset: up to the high watermark.
+    /// policy_violation: a topic that only compacts; offset_out_of_range: above the high watermark.
+    Task<Result<Offset>> delete_records(Offset before);
 
     [[nodiscard]] const Leadership& leadership() const { return leadership_; }
     [[nodiscard]] Offset high_watermark() const { return replicas_.high_watermark(); }
@@ -130,7 +133,7 @@ private:
     [[nodiscard]] Offset readable_end(bool committed) const;
     [[nodiscard]] AppendRefusal refusal(Error error) const;
     void act(const ReplicaSet::Effects& effects);
-    Task<Result<storage::LogSlice>> read(FetchAsk ask, Offset upper);
+    Task<Result<storage::CommittedSlice>> read(FetchAsk ask, Offset upper);
     Task<Result<storage::TimestampedOffset>> find_timestamp(int64_t timestamp, bool committed);
 
     Runtime& runtime_;

@@ -137,9 +137,9 @@ public:
         co_return Status();
     }
 
-    Task<> stop() override {
+    Task<Status> stop() override {
         co_await server_->stop();
-        co_await node_->leave();
+        co_return co_await node_->leave();
     }
 
     Task<Error> failed() override { co_return co_await node_->failed(); }

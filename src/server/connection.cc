@@ -9,8 +9,6 @@ namespace {
 
 /// One write: what is sent of a large answer is let go, and the client is seen to read.
 constexpr size_t kWriteBytes = 1024UZ * 1024;
-/// One read into a partial frame: it is counted only afterwards.
-constexpr size_t kFillBytes = 256UZ * 1024;
 /// Answers that one connection may hold while the shard has no memory left for slow clients.
 constexpr size_t kLeastQueued = 64UZ * 1024;
 /// A slice smaller than this part of its block is copied when it has to wait.
@@ -137,7 +135,8 @@ Task<Result<std::vector<Buffer>>> Connection::fill(Instant deadline) {
     const std::span<std::byte> into = frames_.destination();
     const BlockRef block = frames_.block();
     const auto offset = static_cast<size_t>(into.data() - block->data());
-    auto read = stream_->read_into(block, offset, std::min(into.size(), kFillBytes));
+    auto read =
+        stream_->read_into(block, offset, std::min(into.size(), services_.limits.fill_bytes));
     auto timed = with_deadline(services_.runtime, read, deadline);
     CO_TRY(const size_t count, co_await timed);
     frames_.filled(count, frames);

@@ -29,6 +29,8 @@ struct ConnectionLimits {
     Duration max_idle = std::chrono::minutes(10);
     size_t in_flight = 500;
     size_t queued_answer_bytes = 1024UZ * 1024;
+    /// One read into a partial frame: it is counted only afterwards.
+    size_t fill_bytes = 256UZ * 1024;
 };
 
 /// What connections of one shard share.

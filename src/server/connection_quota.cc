@@ -33,6 +33,13 @@ Result<std::map<std::string, int64_t>> parse_overrides(const Settings& settings)
     return overrides;
 }
 
+/// None a second is taken for one an hour: an administrator has to come in to end that.
+Duration pace_of(int64_t per_second) {
+    constexpr Duration kSlowest = std::chrono::hours(1);
+    if (per_second >= kNoLimit) return Duration::zero();
+    return per_second == 0 ? kSlowest : Duration(std::chrono::seconds(1)) / per_second;
+}
+
 }  // namespace
 
 Status ConnectionQuota::check(const Settings& settings) {
@@ -41,18 +48,36 @@ Status ConnectionQuota::check(const Settings& settings) {
 }
 
 ConnectionQuota::ConnectionQuota(Runtime& runtime, const Settings& settings, int64_t possible)
-    : most_(std::min(settings.number("max.connections"), possible)),
+    : runtime_(runtime),
+      most_(std::min(settings.number("max.connections"), possible)),
       most_per_address_(settings.number("max.connections.per.ip")),
       overrides_(parse_overrides(settings).value_or(std::map<std::string, int64_t>())),
-      unlimited_(most_ >= kNoLimit && most_per_address_ >= kNoLimit && overrides_.empty()),
-      changed_(runtime) {}
+      pace_(pace_of(settings.number("max.connection.creation.rate"))),
+      unlimited_(most_ >= kNoLimit && most_per_address_ >= kNoLimit && overrides_.empty() &&
+                 pace_ == Duration::zero()),
+      changed_(runtime),
+      closing_(runtime) {}
 
 int64_t ConnectionQuota::limit_of(const std::string& address) const {
     const auto found = overrides_.find(address);
     return found == overrides_.end() ? most_per_address_ : found->second;
 }
 
+Task<> ConnectionQuota::wait_for_turn() {
+    if (pace_ == Duration::zero()) co_return;
+    // Turns that nobody took are worth something for a second.
+    const Instant now = runtime_.now();
+    const Instant quiet{now.since_start - std::chrono::seconds(1)};
+    turn_ = std::max(turn_, quiet) + pace_;
+    if (turn_ <= now) co_return;
+    auto turn = runtime_.sleep_for(turn_ - now);
+    auto closing = closing_.wait();
+    co_await when_any(turn, closing);
+}
+
 Task<Status> ConnectionQuota::admit(std::string address) {
+    auto waiting = wait_for_turn();
+    co_await std::move(waiting);
     while (!closed_ && count_ >= most_) co_await changed_.wait();
     if (closed_) co_return fail(ErrorCode::cancelled, "the server is stopping");
     int64_t& here = per_address_[address];
@@ -79,6 +104,7 @@ Task<Status> ConnectionQuota::release(std::string address) {
 void ConnectionQuota::close() {
     closed_ = true;
     changed_.notify_all();
+    closing_.notify_all();
 }
 
 }  // namespace ottla::server

@@ -5,7 +5,8 @@
 //   max.connections          beyond it a new connection waits, not served, until another one ends;
 //                            never more than the process has descriptors for
 //   max.connections.per.ip   beyond it, or beyond its override, a new one is closed at once
-// As Kafka does both. `admit` holds a place until `release`.
+//   max.connection.creation.rate   more a second wait for their turn, those of one quiet second at once
+// As Kafka does. `admit` holds a place until `release`.
 #pragma once
 
 #include <map>
@@ -36,15 +37,22 @@ public:
 
 private:
     [[nodiscard]] int64_t limit_of(const std::string& address) const;
+    Task<> wait_for_turn();
 
+    Runtime& runtime_;
     int64_t most_;
     int64_t most_per_address_;
     std::map<std::string, int64_t> overrides_;
+    /// Between two new connections; none where there is no limit.
+    Duration pace_{};
+    /// The next one's, if everybody kept to the pace.
+    Instant turn_{};
     bool unlimited_;
     int64_t count_ = 0;
     std::map<std::string, int64_t> per_address_;
     bool closed_ = false;
     Event changed_;
+    Event closing_;
 };
 
 }  // namespace ottla::server

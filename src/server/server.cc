@@ -14,8 +14,10 @@ using namespace std::chrono_literals;
 /// After an accept that failed for want of descriptors or memory.
 constexpr Duration kAcceptPause = 100ms;
 
-ConnectionLimits limits_of(const Settings& settings) {
+ConnectionLimits limits_of(const broker::NodeFacts& facts) {
+    const Settings& settings = facts.settings;
     ConnectionLimits limits;
+    limits.fill_bytes = facts.memory.receive_bytes;
     limits.max_frame_bytes = static_cast<size_t>(settings.number("socket.request.max.bytes"));
     limits.in_flight = static_cast<size_t>(settings.number("queued.max.requests"));
     const int64_t idle = settings.number("connections.max.idle.ms");
@@ -30,7 +32,7 @@ ShardServer::ShardServer(broker::Shard& shard, ConnectionQuota& quota)
     : shard_(shard),
       dispatch_(shard),
       services_{shard.runtime(),      dispatch_,   shard.frame_bytes(),
-                shard.client_bytes(), shard.log(), limits_of(shard.facts().settings)},
+                shard.client_bytes(), shard.log(), limits_of(shard.facts())},
       quota_(quota),
       inside_(shard.runtime()) {}
 

@@ -11,25 +11,20 @@ std::string parent_path(const std::string& path) {
     return slash == 0 ? "/" : path.substr(0, slash);
 }
 
-Task<Status> write_file(FileSystem& files, std::string path, Buffer content, bool sync) {
+Task<Status> write_file(FileSystem& files, std::string path, Buffer content) {
     OpenOptions options;
     options.write = true;
     options.create = true;
     options.truncate = true;
     CO_TRY(std::unique_ptr<File> file, co_await files.open(path, options));
-    if (!content.empty()) {
-        Chain bytes(content);
-        CO_TRY([[maybe_unused]] size_t written, co_await file->write(0, std::move(bytes)));
-    }
-    if (sync) {
-        CO_TRY([[maybe_unused]] size_t synced, co_await file->sync());
-    }
+    Chain bytes(content);
+    CO_TRY([[maybe_unused]] size_t written, co_await file->write_and_sync(0, std::move(bytes)));
     co_return Status();
 }
 
 Task<Status> replace_file(FileSystem& files, std::string path, Buffer content) {
     const std::string temporary = path + ".tmp";
-    CO_TRY_STATUS(co_await write_file(files, temporary, content, true));
+    CO_TRY_STATUS(co_await write_file(files, temporary, content));
     CO_TRY_STATUS(co_await files.rename(temporary, path));
     CO_TRY_STATUS(co_await files.sync_directory(parent_path(path)));
     co_return Status();
@@ -37,15 +32,14 @@ Task<Status> replace_file(FileSystem& files, std::string path, Buffer content) {
 
 Task<Result<Buffer>> read_file(FileSystem& files, std::string path, uint64_t at_most) {
     CO_TRY(std::unique_ptr<File> file, co_await files.open(path, OpenOptions{}));
-    CO_TRY(const FileStatus status, co_await files.status(path));
-    if (status.size > at_most) {
-        co_return fail(
-            ErrorCode::invalid_argument,
-            fmt::format("{} has {} bytes, at most {} are read", path, status.size, at_most));
+    const uint64_t size = file->opened_size();
+    if (size > at_most) {
+        co_return fail(ErrorCode::invalid_argument,
+                       fmt::format("{} has {} bytes, at most {} are read", path, size, at_most));
     }
-    if (status.size == 0) co_return Buffer{};
-    BlockRef block = make_block(status.size);
-    CO_TRY(const size_t got, co_await file->read(0, status.size, block));
+    if (size == 0) co_return Buffer{};
+    BlockRef block = make_block(size);
+    CO_TRY(const size_t got, co_await file->read(0, size, block));
     co_return Buffer{std::move(block), 0, got};
 }
 
@@ -67,7 +61,12 @@ Task<Status> sync_anew(File& file, uint64_t size) {
     co_return Status();
 }
 
-Task<Status> sync_file(FileSystem& files, std::string path) {
+Task<Status> sync_file(FileSystem& files, std::string path, SyncBy by) {
+    if (by == SyncBy::sweep) {
+        const Status arrived = co_await files.check(path);
+        if (!arrived && arrived.error().code != ErrorCode::not_found) co_return arrived;
+        co_return Status();
+    }
     OpenOptions options;
     options.write = true;
     const auto file = co_await files.open(path, options);

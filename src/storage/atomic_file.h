@@ -15,9 +15,8 @@ namespace ottla::storage {
 
 /// Durable when it returns. `<path>.tmp` is the temporary name.
 Task<Status> replace_file(FileSystem& files, std::string path, Buffer content);
-/// Creates or empties the file and writes it; durable only after sync and sync_directory by the
-/// caller.
-Task<Status> write_file(FileSystem& files, std::string path, Buffer content, bool sync);
+/// Creates or empties the file, writes and syncs it; its name is the caller's sync_directory.
+Task<Status> write_file(FileSystem& files, std::string path, Buffer content);
 Task<Result<Buffer>> read_file(FileSystem& files, std::string path, uint64_t at_most);
 /// not_found is success.
 Task<Status> remove_file(FileSystem& files, std::string path);
@@ -28,8 +27,11 @@ Task<Status> remove_file(FileSystem& files, std::string path);
 Task<Status> sync_anew(File& file, uint64_t size);
 /// The part of sync_anew that comes before its sync.
 Task<Status> resize_anew(File& file, uint64_t size);
-/// For files that were written without a sync, one by one; one that is gone again is fine.
-Task<Status> sync_file(FileSystem& files, std::string path);
+/// What makes written files durable: a sync of each, or one sync_all over them, after which each is only
+/// asked whether its bytes arrived (file.h, contract 4).
+enum class SyncBy : uint8_t { each, sweep };
+/// For files that were written without a sync (FileSystem::put), one by one; one that is gone again is fine.
+Task<Status> sync_file(FileSystem& files, std::string path, SyncBy by = SyncBy::each);
 
 /// A flat directory and the files in it; not_found is success.
 Task<Status> remove_log_directory(FileSystem& files, std::string path);

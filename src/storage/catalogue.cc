@@ -39,13 +39,16 @@ enum SegmentFlag : uint8_t {
     kHasTransactions = 2,
     kHasFirstTimestamp = 4,
     kInlined = 8,
+    kHasTail = 16,
 };
+constexpr int64_t kSegmentFlags = 31;
 
 void write_segment(CompactWriter& out, const SegmentEntry& segment) {
     int64_t flags = segment.finished ? kFinished : 0;
     flags |= segment.has_transactions ? kHasTransactions : 0;
     flags |= segment.first_timestamp ? kHasFirstTimestamp : 0;
     flags |= segment.inlined ? kInlined : 0;
+    flags |= segment.has_tail ? kHasTail : 0;
     out.number(flags);
     out.number(segment.base);
     out.count(segment.bytes);
@@ -65,10 +68,11 @@ void write_segment(CompactWriter& out, const SegmentEntry& segment) {
 
 SegmentEntry read_segment(CompactReader& in) {
     SegmentEntry segment;
-    const int64_t flags = in.number(0, kFinished | kHasTransactions | kHasFirstTimestamp | kInlined);
+    const int64_t flags = in.number(0, kSegmentFlags);
     segment.finished = (flags & kFinished) != 0;
     segment.has_transactions = (flags & kHasTransactions) != 0;
     segment.inlined = (flags & kInlined) != 0;
+    segment.has_tail = (flags & kHasTail) != 0;
     segment.base = Offset{in.number(0, kMost)};
     segment.bytes = static_cast<uint64_t>(in.number(0, kMost));
     segment.max_timestamp = in.of<WallTime>();

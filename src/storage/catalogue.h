@@ -58,6 +58,8 @@ struct SegmentEntry {
     bool finished = false;
     /// ... and there is one of aborted transactions.
     bool has_transactions = false;
+    /// Its file may have reserved room behind its batches.
+    bool has_tail = false;
     /// Its entries are here: those that `in_files` do not have, in the layout of the files, and all
     /// aborted transactions. Always so for one that is not finished.
     bool inlined = false;

@@ -67,6 +67,14 @@ ColdRead::ColdRead(LogParts& log, const Wanted& wanted)
       generation_(log.generation),
       piece_bytes_(std::clamp(wanted.max_bytes, kLeastRead, kMostRead) + kLeastRead) {}
 
+void ColdRead::tell_of(const Error& why) const {
+    const bool of_file = why.code == ErrorCode::kafka_storage_error ||
+                         why.code == ErrorCode::io_error || why.code == ErrorCode::not_found;
+    // Damage has been noted; what retention took meanwhile and a lost directory are other stories.
+    if (!of_file || !segment_ || !log_.holds(*segment_) || !log_.usable()) return;
+    log_.note_unreadable(*segment_, why);
+}
+
 Task<Result<LogSlice>> ColdRead::run() {
     const auto& [from, upper, max_bytes, at_least_one] = wanted_;
     for (;;) {
@@ -90,7 +98,7 @@ Task<Result<LogSlice>> ColdRead::run() {
         }
         const uint64_t room = end - position_;
         const size_t length = std::min<uint64_t>(piece_bytes_, room);
-        auto bytes = co_await segment_->read(position_, length);
+        auto bytes = co_await read_piece(length);
         if (generation_ != log_.generation) continue;
         if (!bytes) co_return fail(ErrorCode::kafka_storage_error, bytes.error().detail);
         const bool whole = bytes->size() == length;
@@ -98,6 +106,14 @@ Task<Result<LogSlice>> ColdRead::run() {
         CO_TRY(auto answer, co_await std::move(taking));
         if (answer && generation_ == log_.generation) co_return *std::move(answer);
     }
+}
+
+Task<Result<Buffer>> ColdRead::read_piece(size_t length) {
+    const auto walk = std::make_shared<CrcWalk>();
+    auto reading = segment_->read(position_, length, walk);
+    auto bytes = co_await std::move(reading);
+    crc_checked_ = walk->checked();
+    co_return bytes;
 }
 
 Task<Status> ColdRead::find_place() {
@@ -144,6 +160,7 @@ Task<Status> ColdRead::next_segment() {
 
 PieceRules ColdRead::rules(uint64_t room) const {
     PieceRules rules;
+    rules.crc_checked = crc_checked_;
     rules.floor = floor_;
     rules.limit = log_.limit_of(index_);
     rules.room = room;

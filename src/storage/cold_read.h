@@ -28,6 +28,8 @@ class ColdRead {
 public:
     ColdRead(LogParts& log, const Wanted& wanted);
     Task<Result<LogSlice>> run();
+    /// Of a run that failed: a file that cannot be read is reported, once.
+    void tell_of(const Error& why) const;
 
 private:
     Task<Status> find_place();
@@ -36,6 +38,8 @@ private:
     Task<Status> next_segment();
     [[nodiscard]] PieceVerdict check(std::span<const std::byte> bytes, uint64_t room) const;
     [[nodiscard]] PieceRules rules(uint64_t room) const;
+    /// From where the next piece begins.
+    Task<Result<Buffer>> read_piece(size_t length);
     /// The answer, or nothing: another piece has to be read.
     Task<Result<std::optional<LogSlice>>> take(Buffer bytes, uint64_t room, bool whole);
     /// The place where an index led is no batch, or not the one: from an earlier one.
@@ -52,6 +56,8 @@ private:
     /// Its indexes, if an index led here, and its sums.
     IndexPin pin_;
     uint64_t position_ = 0;
+    /// Of the piece that was read last.
+    size_t crc_checked_ = 0;
     Offset floor_{0};
     size_t piece_bytes_ = 0;
     /// Where an index led to; with `doubted_` it is on trial.

@@ -44,6 +44,12 @@ bool take_line(DirectorySums& sums, std::string_view line) {
         if (at) sums.stopped = WallTime{*at};
         return at.has_value();
     }
+    if (what == "metadata") {
+        const auto base = number<int64_t>(next_word(line), 10);
+        const auto bytes = number<uint64_t>(line, 10);
+        if (base && bytes) sums.metadata = {Offset{*base}, *bytes};
+        return base && bytes;
+    }
     if (what != "file") return true;  // Of a later version: it has its reasons.
     const std::string name(next_word(line));
     const auto size = number<uint32_t>(next_word(line), 10);
@@ -64,6 +70,9 @@ std::string to_text(const DirectorySums& sums) {
     auto out = std::back_inserter(text);
     fmt::format_to(out, "reign {}\n", to_string(sums.reign));
     if (sums.stopped) fmt::format_to(out, "stop {}\n", sums.stopped->value());
+    if (const auto& end = sums.metadata; end) {
+        fmt::format_to(out, "metadata {} {}\n", end->segment.value(), end->bytes);
+    }
     for (const auto& [name, sum] : sums.files) {
         fmt::format_to(out, "file {} {} {:08x}\n", name, sum.size, sum.crc);
     }

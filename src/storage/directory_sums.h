@@ -5,6 +5,7 @@
 //   1\n
 //   reign <uuid>\n                 sums of segments that say another one are not believed
 //   stop <modified, ms>\n          of .kafka_cleanshutdown; only after a clean stop of ours
+//   metadata <base> <bytes>\n      then also: the newest segment of the metadata log, and its size
 //   file <name> <size> <crc>\n ... meta.properties, .kafka_cleanshutdown, the offset checkpoints, catalogues
 //   crc <8 hex>\n                  CRC-32C of all lines above
 //
@@ -29,9 +30,17 @@ namespace ottla::storage {
 
 inline constexpr std::string_view kDirectorySumsFile = ".ottla-sums";
 
+/// Up to here the metadata log was sound and durable.
+struct MetadataEnd {
+    Offset segment{0};  ///< the newest one
+    uint64_t bytes = 0;
+    bool operator==(const MetadataEnd&) const = default;
+};
+
 struct DirectorySums {
     Uuid reign;
     std::optional<WallTime> stopped;
+    std::optional<MetadataEnd> metadata;
     std::map<std::string, FileSum, std::less<>> files;
 
     bool operator==(const DirectorySums&) const = default;

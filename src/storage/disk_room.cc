@@ -19,8 +19,9 @@ constexpr uint64_t kMostRemembered = 1024ULL * 1024;
 
 }  // namespace
 
-uint64_t disk_cost(size_t bytes) {
-    return (uint64_t{bytes} + kBlock - 1) / kBlock * kBlock + bytes / kIndexPart;
+uint64_t disk_cost(size_t bytes, bool reserved) {
+    const uint64_t blocks = (uint64_t{bytes} + kBlock - 1) / kBlock * kBlock;
+    return (reserved ? 0 : blocks) + bytes / kIndexPart;
 }
 
 DiskRoom::DiskRoom(std::optional<uint64_t> reserve_bytes, uint64_t sharing)
@@ -43,6 +44,11 @@ DiskRoom::Answer DiskRoom::ask(uint64_t cost) {
     }
     refused_ = std::max(refused_, std::min(cost, kMostRemembered));
     return Answer::full;
+}
+
+bool DiskRoom::spares(uint64_t cost) const {
+    const uint64_t owed = taken_ - sample_settled_;
+    return !full_ && !waiting_ && owed <= share_ && cost <= (share_ - owed) / 2;
 }
 
 void DiskRoom::took(uint64_t cost) { taken_ += cost; }

@@ -26,8 +26,9 @@
 
 namespace ottla::storage {
 
-/// What `bytes` of records take from the disk at most: whole blocks, and their index entries.
-[[nodiscard]] uint64_t disk_cost(size_t bytes);
+/// What `bytes` of records take from the disk at most: whole blocks, and their index entries. Of records
+/// whose blocks are the file's already (preallocate) only the latter.
+[[nodiscard]] uint64_t disk_cost(size_t bytes, bool reserved = false);
 /// What a new log takes: its directory and the small files in it.
 inline constexpr uint64_t kDiskCostOfLog = 12ULL * 1024;
 inline constexpr uint64_t kMostReserve = 256ULL * 1024 * 1024;
@@ -46,6 +47,8 @@ public:
     /// About an append that costs `cost`.
     Answer ask(uint64_t cost);
     void took(uint64_t cost);
+    /// Nobody needs this, and it is no more than half of what is left: it may be taken unasked.
+    [[nodiscard]] bool spares(uint64_t cost) const;
     /// What was taken is in its file, or will never be.
     void settled(uint64_t cost);
 

@@ -3,7 +3,7 @@
 //
 //   <topic>-<partition>                      a log; with .<32 hex>-delete, -future, -stray behind
 //   %020d.log .index .timeindex .txnindex .snapshot    inside it
-//   .ottla-journal-<shard>-<n>               beside the logs
+//   .ottla-journal-<shard>-<n>               beside the logs; .ottla-dropped-<n> is one that is done with
 // pure
 #pragma once
 
@@ -31,6 +31,8 @@ inline constexpr std::string_view kRecoveryPointFile = "recovery-point-offset-ch
 inline constexpr std::string_view kLogStartFile = "log-start-offset-checkpoint";
 inline constexpr std::string_view kHighWatermarkFile = "replication-offset-checkpoint";
 inline constexpr std::string_view kCleanerOffsetFile = "cleaner-offset-checkpoint";
+/// Of journal files that nobody needs: removed when there is time.
+inline constexpr std::string_view kDroppedPrefix = ".ottla-dropped-";
 /// In the folder of a log that came from another directory (moved_logs.h).
 inline constexpr std::string_view kMovedFile = ".ottla-moved";
 inline constexpr std::string_view kMetadataTopic = "__cluster_metadata";

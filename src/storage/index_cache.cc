@@ -17,6 +17,7 @@ void IndexCache::keep(Segment& segment) {
         place.leave();
         place.among_ = places_;
     }
+    segment.trim_indexes();
     place.settle();
 }
 

@@ -4,11 +4,13 @@
 // unused longest are dropped (Segment::drop_indexes) and read from their files again when somebody
 // needs them.
 //
-// Invariant: an IndexPin holds them in memory, across awaits too; without one they may be gone after any
-// await. Never dropped: what is pinned, a segment that grows (its log says who is closed: `keep`; a
+// Invariant: an IndexPin holds them in memory, across awaits too; without one they may be gone after
+// any await. Never dropped: what is pinned, a segment that grows (its log says who is closed: `keep`; a
 // truncation that opens one again takes it out), what is not written and synced yet, a segment whose
 // files are gone or another one's (its readers could not load them again), and the one that was used
-// last. Hence `bytes` is at most the bound, what is pinned, and one segment's. Belongs to one shard.
+// last. They are trimmed as they come in, so that what is counted is what is held: the capacity of a
+// vector cannot be asked, since builds differ in it. Hence `bytes` is at most the bound, what is
+// pinned, and one segment's. Belongs to one shard.
 #pragma once
 
 #include <cstddef>

@@ -18,6 +18,8 @@ namespace {
 constexpr std::string_view kRetiredPrefix = ".ottla-retired-";
 constexpr uint64_t kWindowBytes = 4ULL * 1024 * 1024;
 constexpr size_t kFilesAtOnce = 4;
+/// More than most groups are.
+constexpr uint64_t kFrontBytes = 128ULL * 1024;
 /// More than one group can hold: a larger length is not a length.
 constexpr uint64_t kMostGroup = 512ULL * 1024 * 1024;
 
@@ -135,14 +137,167 @@ Task<Result<std::set<uint64_t>>> read_retired(FileSystem& files, std::string pat
     co_return ids;
 }
 
-Task<Status> scan_file(FileSystem& files,
-                       std::string path,
-                       size_t index,
-                       std::vector<ReplayGroup>& found) {
-    CO_TRY(const FileStatus status, co_await files.status(path));
-    CO_TRY(auto file, co_await files.open(path, OpenOptions{}));
-    GroupScanner scanner(std::move(file), status.size);
-    co_return co_await scanner.scan(found, index);
+/// What is known of one file of a chain.
+struct ScannedFile {
+    /// Of the group that it begins with, if that is intact: it says which use of the file this is.
+    std::optional<ReplayGroup> front;
+    std::vector<ReplayGroup> groups;
+    bool scanned = false;
+};
+
+/// Reads the files of one shard, as few as it can.
+class ChainScan {
+public:
+    ChainScan(Ports ports, const std::vector<std::string>& paths)
+        : ports_(ports), paths_(paths), files_(paths.size()) {}
+
+    Task<Status> read_fronts() {
+        auto each = [this](size_t i) { return read_front(i); };
+        auto reading = fan_out(ports_.runtime, files_.size(), kFilesAtOnce, each);
+        co_return co_await std::move(reading);
+    }
+
+    /// Files are used in turn, each from its front on, and the front is synced before anything behind
+    /// it is written. So the newest group is in one of the two newest uses, and says which the oldest needed
+    /// one is; uses before the one that has that are not read, half of a busy journal. Files whose front is
+    /// not intact are, and all where fronts are of several journals.
+    Task<Status> scan_needed() {
+        std::vector<size_t> first;
+        for (size_t i = 0; i < files_.size(); ++i) {
+            if (!files_[i].front || is_mixed() || uses_after(i) < 2) first.push_back(i);
+        }
+        CO_TRY_STATUS(co_await scan(std::move(first)));
+        uint64_t newest = 0;
+        uint64_t needed = 0;
+        for (const ScannedFile& file : files_) {
+            for (const ReplayGroup& group : file.groups) {
+                if (group.header.sequence < newest) continue;
+                newest = group.header.sequence;
+                needed = group.header.oldest_needed;
+            }
+        }
+        uint64_t oldest_use = 0;
+        for (const ScannedFile& file : files_) {
+            if (!file.front || file.front->header.sequence > needed) continue;
+            oldest_use = std::max(oldest_use, file.front->header.file_sequence);
+        }
+        std::vector<size_t> rest;
+        for (size_t i = 0; i < files_.size(); ++i) {
+            const bool known = files_[i].scanned;
+            if (!known && files_[i].front->header.file_sequence >= oldest_use) rest.push_back(i);
+        }
+        co_return co_await scan(std::move(rest));
+    }
+
+    [[nodiscard]] bool has_scanned_all() const {
+        return std::ranges::all_of(files_, &ScannedFile::scanned);
+    }
+    Task<Status> scan_all() {
+        std::vector<size_t> rest;
+        for (size_t i = 0; i < files_.size(); ++i) {
+            if (!files_[i].scanned) rest.push_back(i);
+        }
+        co_return co_await scan(std::move(rest));
+    }
+
+    /// Of files that were not read, the front.
+    [[nodiscard]] std::vector<ReplayGroup> groups() const {
+        std::vector<ReplayGroup> all;
+        for (const ScannedFile& file : files_) {
+            all.insert(all.end(), file.groups.begin(), file.groups.end());
+            if (!file.scanned && file.front) all.push_back(*file.front);
+        }
+        return all;
+    }
+
+private:
+    [[nodiscard]] bool is_mixed() const {
+        const GroupHeader* one = nullptr;
+        for (const ScannedFile& file : files_) {
+            if (!file.front) continue;
+            if (one != nullptr && one->journal_id != file.front->header.journal_id) return true;
+            one = &file.front->header;
+        }
+        return false;
+    }
+    [[nodiscard]] size_t uses_after(size_t index) const {
+        const uint64_t own = files_[index].front->header.file_sequence;
+        return static_cast<size_t>(std::ranges::count_if(files_, [own](const ScannedFile& file) {
+            return file.front && file.front->header.file_sequence > own;
+        }));
+    }
+
+    Task<Status> read_front(size_t index) {
+        CO_TRY(const auto file, co_await ports_.files.open(paths_[index], OpenOptions{}));
+        const uint64_t size = file->opened_size();
+        uint64_t wanted = std::min(size, kFrontBytes);
+        for (;;) {
+            BlockRef block = make_block(wanted);
+            CO_TRY(const size_t got, co_await file->read(0, wanted, block));
+            const std::span<const std::byte> bytes{block->data(), got};
+            const auto header = read_group_header(bytes);
+            if (!header || header->payload_bytes > kMostGroup) co_return Status();
+            const uint64_t length = kGroupHeaderBytes + header->payload_bytes;
+            if (length > size) co_return Status();
+            if (length > got && wanted < length) {
+                wanted = length;
+                continue;
+            }
+            const bool intact = length <= got && group_is_intact(bytes.first(length), *header);
+            if (intact) files_[index].front = ReplayGroup{index, 0, *header};
+            co_return Status();
+        }
+    }
+
+    Task<Status> scan(std::vector<size_t> which) {
+        auto each = [this, &which](size_t i) { return scan_file(which[i]); };
+        auto scanning = fan_out(ports_.runtime, which.size(), kFilesAtOnce, each);
+        co_return co_await std::move(scanning);
+    }
+
+    Task<Status> scan_file(size_t index) {
+        CO_TRY(auto file, co_await ports_.files.open(paths_[index], OpenOptions{}));
+        const uint64_t size = file->opened_size();
+        GroupScanner scanner(std::move(file), size);
+        files_[index].scanned = true;
+        co_return co_await scanner.scan(files_[index].groups, index);
+    }
+
+    Ports ports_;
+    const std::vector<std::string>& paths_;
+    std::vector<ScannedFile> files_;
+};
+
+Status check_owner(const JournalChain& chain, const Uuid& directory_id) {
+    for (const ReplayGroup& group : chain.groups) {
+        const GroupHeader& header = group.header;
+        const std::string& path = chain.paths[group.file];
+        if (header.directory_id != directory_id || header.shard != chain.shard.value()) {
+            return fail(ErrorCode::corrupt,
+                        fmt::format("{} is the journal of another directory", path));
+        }
+        if (header.journal_id != chain.journal_id) {
+            return fail(ErrorCode::corrupt, fmt::format("{} and {} belong to two journals", path,
+                                                        chain.paths.front()));
+        }
+    }
+    return {};
+}
+
+/// The groups of the files that were read, in order.
+Status take_groups(JournalChain& chain,
+                   const ChainScan& scan,
+                   const std::set<uint64_t>& retired,
+                   const Uuid& directory_id,
+                   TestFaults faults) {
+    chain.groups = scan.groups();
+    std::erase_if(chain.groups, [&retired](const ReplayGroup& group) {
+        return retired.contains(group.header.journal_id);
+    });
+    if (chain.groups.empty()) return {};
+    chain.journal_id = chain.groups.front().header.journal_id;
+    TRY_STATUS(check_owner(chain, directory_id));
+    return order_groups(chain, faults);
 }
 
 Task<Result<JournalChain>> read_chain(
@@ -150,32 +305,16 @@ Task<Result<JournalChain>> read_chain(
     JournalChain chain;
     chain.shard = shard;
     chain.paths = std::move(from.paths);
-    std::vector<std::vector<ReplayGroup>> found(chain.paths.size());
-    auto each = [&ports, &chain, &found](size_t i) {
-        return scan_file(ports.files, chain.paths[i], i, found[i]);
-    };
-    auto scanning = fan_out(ports.runtime, found.size(), kFilesAtOnce, each);
-    CO_TRY_STATUS(co_await std::move(scanning));
-    for (const auto& groups : found) {
-        chain.groups.insert(chain.groups.end(), groups.begin(), groups.end());
+    ChainScan scan(ports, chain.paths);
+    CO_TRY_STATUS(co_await scan.read_fronts());
+    CO_TRY_STATUS(co_await scan.scan_needed());
+    Status taken = take_groups(chain, scan, from.retired, directory_id, faults);
+    if (!taken && !scan.has_scanned_all()) {
+        // What is missing may be where it was not looked for.
+        CO_TRY_STATUS(co_await scan.scan_all());
+        taken = take_groups(chain, scan, from.retired, directory_id, faults);
     }
-    std::erase_if(chain.groups, [&from](const ReplayGroup& group) {
-        return from.retired.contains(group.header.journal_id);
-    });
-    if (chain.groups.empty()) co_return chain;
-    chain.journal_id = chain.groups.front().header.journal_id;
-    for (const ReplayGroup& group : chain.groups) {
-        if (group.header.directory_id != directory_id || group.header.shard != shard.value()) {
-            co_return fail(ErrorCode::corrupt, fmt::format("{} is the journal of another directory",
-                                                           chain.paths[group.file]));
-        }
-        if (group.header.journal_id != chain.journal_id) {
-            co_return fail(ErrorCode::corrupt,
-                           fmt::format("{} and {} belong to two journals", chain.paths[group.file],
-                                       chain.paths.front()));
-        }
-    }
-    CO_TRY_STATUS(order_groups(chain, faults));
+    CO_TRY_STATUS(taken);
     co_return chain;
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reading journals back: which groups of which files have to be replayed, in which order.
 //
-// Every block of every file is looked at; a group counts if its CRC (seeded with its file's
-// sequence) is right. The newest group says where replay starts. From there to it every group must
+// Every block of a file is looked at, of every file that may hold something needed; a group counts if its CRC
+// (seeded with its file's sequence) is right. The newest group says where replay starts. From there to it every group must
 // be present, intact and name the one before it: a hole is corruption, because group N+1 was only
 // written once N was synced. What comes behind the newest intact group is a torn tail, or an older
 // use of the file, and is not looked at again. Retired: a marker file names journals whose effects

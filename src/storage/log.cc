@@ -66,6 +66,7 @@ LogParts::LogParts(LogIdentity who, const LogConfig& settings, ShardDirectory& d
       producers(directory.settings().faults),
       users(directory.runtime()),
       shape(directory.runtime(), 1),
+      rebuilding_ended(directory.runtime()),
       lane(directory.runtime(), 1) {}
 
 Status LogParts::usable() const {
@@ -231,7 +232,7 @@ void LogParts::forget_chunk(const Chunk& chunk) {
 
 void LogParts::settle(const TailBatch& batch) {
     home.journal().effect_done(*batch.group);
-    home.settled(disk_cost(batch.bytes));
+    home.settled(disk_cost(batch.bytes, batch.reserved));
 }
 
 void LogParts::drop_unflushed() {
@@ -252,6 +253,7 @@ void LogParts::cut(const Place& place) {
     const Offset boundary = place.base;
     const uint64_t position = place.position;
     ++generation;
+    ++cuts;
     while (!tail.empty() && tail.back().base >= boundary) {
         const TailBatch last = tail.back();
         const bool unflushed = tail.end() - 1 >= flush_cursor;
@@ -347,6 +349,7 @@ Task<Status> Log::set_durability(Durability durability) {
     if (durability == Durability::strict && parts.config.durability == Durability::relaxed) {
         // From here on nothing is acknowledged before its sync; what was must be synced first.
         parts.config.durability = Durability::strict;
+        if (parts.home.settings().faults.strict_without_sync) co_return Status();
         CO_TRY_STATUS(co_await parts.home.journal().wait_durable(parts.marked_group));
     }
     parts_->config.durability = durability;
@@ -375,23 +378,24 @@ Result<AppendResult> Log::append(const AppendRequest& request) {
         }
     }
     if (log.appends_wait) return fail(ErrorCode::would_block, "its copy is about to take its place");
-    Journal& journal = log.home.journal();
-    switch (log.home.admits(sent.size())) {
+    const Offset last = base + sent.last_offset_delta();
+    const WallTime timestamp =
+        request.restamp ? request.restamp->max_timestamp : sent.max_timestamp();
+    const bool rolls =
+        log.active().must_roll(sent.size(), last, timestamp, log.home.runtime().wall_time());
+    const bool reserved = !rolls && log.active().has_room(sent.size());
+    switch (log.home.admits(sent.size(), disk_cost(sent.size(), reserved))) {
         case ShardDirectory::Room::yes: break;
         case ShardDirectory::Room::wait:
             return fail(ErrorCode::would_block, "there is no room yet");
         case ShardDirectory::Room::disk_full: return std::unexpected(log.home.full_disk());
     }
-    const Offset last = base + sent.last_offset_delta();
-    const WallTime timestamp =
-        request.restamp ? request.restamp->max_timestamp : sent.max_timestamp();
-    if (log.active().must_roll(sent.size(), last, timestamp, log.home.runtime().wall_time())) {
-        // At the batch, not at the log's end: a follower of a compacted log may have to leap
-        // further than the offsets of one segment can.
-        log.roll_segment(base);
-    }
+    // At the batch, not at the log's end: a follower of a compacted log may have to leap further than
+    // the offsets of one segment can.
+    if (rolls) log.roll_segment(base);
     Segment& segment = log.active();
     log.declare(kAppendHeaderBytes + sent.size());
+    Journal& journal = log.home.journal();
     const Journal::Place place =
         journal.add_append(log.identity.instance, segment.base(), segment.size(), sent.size());
     std::memcpy(place.batch.data(), request.batch.data(), request.batch.size());
@@ -404,10 +408,11 @@ Result<AppendResult> Log::append(const AppendRequest& request) {
                     place.offset_in_chunk,
                     static_cast<uint32_t>(stored.size()),
                     segment.base(),
-                    static_cast<uint32_t>(segment.size())};
+                    static_cast<uint32_t>(segment.size()),
+                    reserved};
     segment.note_append(stored);
     log.tail.push_back(entry);
-    log.home.took(disk_cost(entry.bytes));
+    log.home.took(disk_cost(entry.bytes, reserved));
     log.size_bytes += stored.size();
     const auto latest = log.epochs.latest();
     if (stored.leader_epoch() >= LeaderEpoch{0} &&
@@ -458,6 +463,12 @@ Result<Offset> Log::delete_records(Offset before) {
     }
     TRY_STATUS(delete_before(wanted));
     return log.log_start;
+}
+
+Task<Status> Log::sync_start() {
+    LogParts& log = *parts_;
+    const Gate::Pass pass = log.users.enter();
+    co_return co_await log.home.journal().wait_durable(log.marked_group);
 }
 
 Task<Status> Log::truncate_to(Offset offset) {
@@ -511,12 +522,13 @@ Task<Status> LogParts::truncate(Offset offset) {
         effects.back().position = UINT64_MAX;
         CO_TRY_STATUS(co_await place.segment->truncate_file(place.position));
     }
-    if (home.settings().faults.keep_producers_over_truncation) co_return Status();
+    const bool keeps_producers = home.settings().faults.keep_producers_over_truncation;
     Status rebuilt;
     Offset start{0};
     do {
         start = log_start;
-        rebuilt = co_await rebuild_producers();
+        rebuilt = co_await find_largest_time();
+        if (rebuilt && !keeps_producers) rebuilt = co_await rebuild_producers();
         // Retention may take what was about to be read: then from where the log begins now.
     } while (!rebuilt && rebuilt.error().code == ErrorCode::offset_out_of_range &&
              log_start != start);
@@ -525,6 +537,31 @@ Task<Status> LogParts::truncate(Offset offset) {
                                    rebuilt.error().code == ErrorCode::kafka_storage_error);
     if (disk) home.fail_with(rebuilt.error());
     co_return rebuilt;
+}
+
+namespace {
+
+class LargestTime final : public BatchVisitor {
+public:
+    void visit(const BatchView& batch, uint64_t) override {
+        if (batch.max_timestamp() <= time) return;
+        time = batch.max_timestamp();
+        offset = batch.last_offset();
+    }
+    WallTime time = kNoTimestamp;
+    Offset offset{0};
+};
+
+}  // namespace
+
+/// Behind the last entry of the time index a larger one may be left, which only the batches know.
+Task<Status> LogParts::find_largest_time() {
+    const std::shared_ptr<Segment> last = segments.back();
+    const Offset indexed = last->time_index().last().offset;
+    LargestTime largest;
+    CO_TRY_STATUS(co_await visit_batches(std::max({indexed, last->base(), log_start}), largest));
+    last->note_largest_time(largest.time, largest.offset);
+    co_return Status();
 }
 
 LeaderEpoch Log::latest_epoch() const {
@@ -556,28 +593,6 @@ Offset Log::last_stable_offset() const {
     const Offset unstable = parts_->producers.first_unstable().value_or(parts_->high_watermark);
     // A transaction that began below the log's start has nothing there any more.
     return std::min(std::max(unstable, parts_->log_start), parts_->high_watermark);
-}
-
-Task<Result<std::vector<AbortedTransaction>>> Log::aborted_transactions(Offset from, Offset to) {
-    LogParts& log = *parts_;
-    CO_TRY_STATUS(log.usable());
-    const Gate::Pass pass = log.users.enter();
-    std::vector<AbortedTransaction> found;
-    // A copy: segments come and go while indexes are read.
-    const std::vector<std::shared_ptr<Segment>> held(
-        log.segments.begin() + static_cast<ptrdiff_t>(log.segment_index(from)), log.segments.end());
-    for (const std::shared_ptr<Segment>& segment : held) {
-        const auto indexes = co_await log.ensure_indexes(segment);
-        // Cut off meanwhile, and what ended there with it. What retention took is an error: who asks
-        // has its records already.
-        if (!indexes && !log.holds(*segment) && segment->base() >= log.log_end) break;
-        if (!indexes) co_return std::unexpected(indexes.error());
-        if (!indexes->transactions().collect(from, to, found)) break;
-    }
-    std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) {
-        return std::tie(a.first, a.last) < std::tie(b.first, b.last);
-    });
-    co_return found;
 }
 
 std::optional<Offset> Log::first_open_transaction() const {

@@ -90,6 +90,12 @@ struct LogSlice {
     bool first_too_large = false;
 };
 
+/// What a read_committed reader needs: records, and the aborted transactions that overlap them.
+struct CommittedSlice {
+    LogSlice records;
+    std::vector<AbortedTransaction> aborted;  ///< by first offset (trap 50)
+};
+
 struct TimestampedOffset {
     WallTime timestamp = kNoTimestamp;
     Offset offset = kNoOffset;
@@ -139,6 +145,14 @@ public:
                                      Offset upper,
                                      bool at_least_one);
 
+    /// The same from memory or files, with the aborted transactions. Both are of one moment: nothing
+    /// that a cleaning, retention or a truncation does between them can hide an aborted transaction
+    /// whose records are in the slice.
+    Task<Result<CommittedSlice>> read_committed(Offset from,
+                                                size_t max_bytes,
+                                                Offset upper,
+                                                bool at_least_one);
+
     /// The batch that holds `offset` and everything behind it goes. Memory at the first resumption,
     /// file effects follow in the lane; returns when the producer state has been rebuilt. No append
     /// meanwhile.
@@ -151,6 +165,8 @@ public:
     /// DeleteRecords (KIP-107): the same below the high watermark, which kNoOffset stands for. The
     /// log's start afterwards (the low watermark of this replica); offset_out_of_range above it.
     Result<Offset> delete_records(Offset before);
+    /// Returns when no crash takes the log's start back any more.
+    Task<Status> sync_start();
 
     /// The first record with timestamp >= `at`, none if there is none.
     Task<Result<std::optional<TimestampedOffset>>> offset_for_timestamp(WallTime at);
@@ -170,7 +186,8 @@ public:
     /// Where read_committed ends: no transaction below it is open, or was ended by a marker that is
     /// not below the (noted) high watermark yet.
     [[nodiscard]] Offset last_stable_offset() const;
-    /// The aborted transactions that overlap [from, to), by first offset (trap 50).
+    /// The aborted transactions that overlap [from, to), by first offset, as the log is now: who has
+    /// read records before asks read_committed instead.
     Task<Result<std::vector<AbortedTransaction>>> aborted_transactions(Offset from, Offset to);
 
     /// Everything but the durability.

@@ -28,12 +28,15 @@ public:
         : log_(log), epochs_(epochs), producers_(producers), segment_(segment) {}
     void visit(const BatchView& batch, uint64_t) override {
         const auto latest = epochs_.latest();
-        if (batch.leader_epoch() >= LeaderEpoch{0} &&
-            (!latest || latest->epoch < batch.leader_epoch())) {
-            epochs_.assign(batch.leader_epoch(), batch.base_offset());
+        const LeaderEpoch own = batch.leader_epoch();
+        went_back = went_back || (latest && own >= LeaderEpoch{0} && own < latest->epoch);
+        if (own >= LeaderEpoch{0} && (!latest || latest->epoch < own)) {
+            epochs_.assign(own, batch.base_offset());
         }
         log_.feed(producers_, batch, segment_);
     }
+    /// No log does that: one of them is not what was written, and no CRC covers it.
+    bool went_back = false;
 
 private:
     const LogParts& log_;
@@ -70,7 +73,8 @@ CatalogueEntry LogParts::entry() const {
     size_t inlined = 0;
     for (const auto& segment : segments) {
         entry.segments.push_back(segment->entry(segment == segments.back()));
-        const SegmentEntry& said = entry.segments.back();
+        SegmentEntry& said = entry.segments.back();
+        if (home.settings().faults.forget_reserved_tail) said.has_tail = false;
         inlined += said.offsets.size() + said.times.size() + said.transactions.size();
     }
     entry.epochs = epochs.entries();
@@ -162,8 +166,11 @@ Task<Status> LogParts::take_grown(GrownSegment grown) {
     if (!segment->has_indexes()) CO_TRY_STATUS(co_await segment->load_indexes());
     const auto latest = epochs.latest();
     Successor successor(*this, epochs, producers, *segment);
-    CO_TRY(const SegmentEnd end, co_await segment->catch_up(&successor));
+    CO_TRY(const SegmentEnd end, co_await segment->catch_up(&successor, grown.bytes));
     if (end.damage) co_return std::unexpected(*end.damage);
+    if (successor.went_back) {
+        co_return std::unexpected(misfit(*this, "knows a later leader than a batch behind it"));
+    }
     if (segment->size() != grown.bytes) {
         co_return std::unexpected(misfit(*this, "and the journal know another size"));
     }

@@ -8,8 +8,8 @@
 #include <map>
 
 #include "records/records.h"
+#include "storage/atomic_file.h"
 #include "storage/log_parts.h"
-#include "storage/segment_reader.h"
 #include "storage/segment_swap.h"
 #include "storage/shard_directory.h"
 
@@ -87,6 +87,8 @@ struct LogCleaner::Cleaning {
     std::optional<BatchFilter> filter;
     GrowingBuffer out;
     bool changed = false;
+    /// Of the segment that is being made.
+    std::optional<HeadSummer> heads;
 };
 
 Task<> LogCleaner::run() {
@@ -194,8 +196,9 @@ Task<Status> LogCleaner::read_keys(Cleaning& cleaning) {
         const Offset upper = cleaning.held[i + 1]->base();
         CO_TRY(const auto aborted, co_await log.self->aborted_transactions(segment->base(), upper));
         cleaning.seen.add_aborted(segment->base(), aborted);
-        SegmentReader reader(segment, cleaning.sizes[i], piece);
-        while (!cleaning.full) {
+        SegmentReader reader(log, segment, cleaning.sizes[i], upper, piece);
+        // To the segment's end, full or not: only there the reader knows that all of it was right.
+        for (;;) {
             CO_TRY(const Buffer bytes, co_await reader.next());
             if (bytes.empty()) break;
             BatchCursor cursor(bytes.span());
@@ -251,6 +254,7 @@ Task<Status> LogCleaner::rewrite(Cleaning& cleaning, SegmentGroup group) {
     auto fresh = std::make_shared<Segment>(home_.files(), log.identity.path, base, log.limits(),
                                            home_.runtime().wall_time(), &home_.open_files());
     fresh->set_extension(std::string(kCleanedSuffix));
+    cleaning.heads.emplace(base);
     cleaning.changed = group.last - group.first > 1;
     Status written;
     for (size_t i = group.first; i < group.last && written; ++i) {
@@ -259,7 +263,9 @@ Task<Status> LogCleaner::rewrite(Cleaning& cleaning, SegmentGroup group) {
         const auto aborted = co_await log.self->aborted_transactions(from, upper);
         if (!aborted) co_return std::unexpected(aborted.error());
         cleaning.filter->transactions().add_aborted(from, *aborted);
-        written = co_await copy(cleaning, cleaning.held[i], *fresh);
+        SegmentReader reader(log, cleaning.held[i], cleaning.held[i]->size(), upper,
+                             home_.settings().cleaner_io_bytes);
+        written = co_await copy(cleaning, std::move(reader), *fresh);
     }
     if (written) written = co_await write_out(cleaning, *fresh);
     if (written && cleaning.changed) {
@@ -281,11 +287,10 @@ Task<Status> LogCleaner::rewrite(Cleaning& cleaning, SegmentGroup group) {
     co_return written;
 }
 
-Task<Status> LogCleaner::copy(Cleaning& cleaning, std::shared_ptr<Segment> from, Segment& to) {
+Task<Status> LogCleaner::copy(Cleaning& cleaning, SegmentReader from, Segment& to) {
     const size_t piece = home_.settings().cleaner_io_bytes;
-    SegmentReader reader(from, from->size(), piece);
     for (;;) {
-        CO_TRY(const Buffer bytes, co_await reader.next());
+        CO_TRY(const Buffer bytes, co_await from.next());
         if (bytes.empty()) co_return Status();
         BatchCursor cursor(bytes.span());
         size_t turn = 0;
@@ -316,7 +321,10 @@ Task<Status> LogCleaner::write_out(Cleaning& cleaning, Segment& to) {
     const Buffer bytes = cleaning.out.take();
     const uint64_t position = to.size();
     BatchCursor cursor(bytes.span());
-    while (cursor.next() == BatchStep::batch) to.note_append(cursor.batch());
+    while (cursor.next() == BatchStep::batch) {
+        to.note_append(cursor.batch());
+        cleaning.heads->note(cursor.batch());
+    }
     Chain chain(bytes);
     CO_TRY_STATUS(co_await home_.take_space(disk_cost(size)));
     const Status written = co_await to.write(position, std::move(chain));
@@ -363,6 +371,26 @@ Task<Status> LogCleaner::swap_in(Cleaning& cleaning,
     co_return done;
 }
 
+/// Without them the scrubber makes them, and knows less.
+Task<> LogCleaner::write_sums(Cleaning& cleaning, Segment& fresh) {
+    SegmentSums sums;
+    sums.reign = home_.reign();
+    sums.base = fresh.base();
+    sums.log_bytes = fresh.size();
+    sums.has_gaps = cleaning.heads->has_gaps();
+    sums.first_crc = cleaning.heads->first_crc();
+    sums.chunks = cleaning.heads->finish();
+    sums.offsets = sum_of(fresh.offset_index().bytes().span());
+    sums.times = sum_of(fresh.time_index().bytes().span());
+    sums.transactions = sum_of(fresh.transaction_index().bytes().span());
+    if (sums.log_bytes == 0) co_return;
+    const std::string path = cleaning.log.sums_path(fresh);
+    const Status written = co_await write_file(home_.files(), path, sums_bytes(sums));
+    if (!written) co_return;
+    cleaning.log.names_changed = true;
+    if (sums.has_gaps) fresh.take_sums(std::make_shared<const SegmentSums>(std::move(sums)));
+}
+
 Task<Status> LogCleaner::put_in_place(Cleaning& cleaning,
                                       SegmentGroup group,
                                       std::shared_ptr<Segment> fresh) {
@@ -382,6 +410,8 @@ Task<Status> LogCleaner::put_in_place(Cleaning& cleaning,
         home_.fail_with(swapped.error());
         co_return swapped;
     }
+    // Before anybody reads it: what it was made of can be compared with nothing any more.
+    co_await write_sums(cleaning, *fresh);
     const Status replaced = co_await log.replace_segments({first, last}, fresh);
     if (!replaced) {
         // Its files are the log's now: whoever called must not remove them.

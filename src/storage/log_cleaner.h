@@ -25,6 +25,7 @@
 #include "storage/batch_filter.h"
 #include "storage/cleaning_plan.h"
 #include "storage/segment.h"
+#include "storage/segment_reader.h"
 
 namespace ottla::storage {
 
@@ -49,12 +50,13 @@ private:
     Task<Status> read_keys(Cleaning& cleaning);
     Status note_keys(Cleaning& cleaning, const BatchView& batch);
     Task<Status> rewrite(Cleaning& cleaning, SegmentGroup group);
-    Task<Status> copy(Cleaning& cleaning, std::shared_ptr<Segment> from, Segment& to);
+    Task<Status> copy(Cleaning& cleaning, SegmentReader from, Segment& to);
     Task<Status> write_out(Cleaning& cleaning, Segment& to);
     Task<Status> swap_in(Cleaning& cleaning, SegmentGroup group, std::shared_ptr<Segment> fresh);
     Task<Status> put_in_place(Cleaning& cleaning,
                               SegmentGroup group,
                               std::shared_ptr<Segment> fresh);
+    Task<> write_sums(Cleaning& cleaning, Segment& fresh);
     [[nodiscard]] static bool still_there(const Cleaning& cleaning, SegmentGroup group);
     /// Room for others; an error when the cleaning has to end.
     Task<Status> give_way(LogParts& log, size_t bytes);

@@ -13,11 +13,8 @@
 namespace ottla::storage {
 namespace {
 
-constexpr size_t kWalkPiece = 512UZ * 1024;
 constexpr size_t kSearchPiece = 128UZ * 1024;
 constexpr size_t kMostNotes = 256;
-/// Between two looks at indexes that somebody else is building.
-constexpr Duration kPatience = std::chrono::milliseconds(5);
 constexpr uint64_t kMostSums = 16ULL * 1024 * 1024;
 constexpr uint64_t kMostSnapshot = 256ULL * 1024 * 1024;
 
@@ -118,16 +115,18 @@ Task<Result<Resumption>> find_sound(LogParts& log,
     co_return Resumption{end, rules.limit};
 }
 
-SoundWalk::SoundWalk(LogParts& log, std::shared_ptr<Segment> segment, uint64_t end, Offset limit)
+SoundWalk::SoundWalk(
+    LogParts& log, std::shared_ptr<Segment> segment, uint64_t end, Offset limit, size_t piece_bytes)
     : log_(log),
       segment_(std::move(segment)),
       end_(end),
       limit_(limit),
+      piece_bytes_(piece_bytes),
       floor_(segment_->base()),
       last_sound_(floor_) {}
 
 Task<Result<Buffer>> SoundWalk::next() {
-    size_t length = kWalkPiece;
+    size_t length = piece_bytes_;
     while (next_position_ < end_) {
         PieceRules rules;
         rules.floor = floor_;
@@ -201,6 +200,13 @@ Task<Result<DamagedRange>> LogParts::note_damage(std::shared_ptr<Segment> segmen
     co_return range;
 }
 
+void LogParts::note_unreadable(const Segment& segment, const Error& why) {
+    if (unreadable.size() >= kMostNotes || !unreadable.insert(why.detail).second) return;
+    home.report({Damage::Kind::file, segment.log_path(), 0,
+                 fmt::format("{} or an index of it cannot be read; its records are not served: {}",
+                             segment.log_path(), why.detail)});
+}
+
 Task<Result<bool>> LogParts::stands(std::shared_ptr<Segment> segment, OffsetIndex::Entry entry) {
     if (entry.position == 0) co_return true;
     PieceRules rules;
@@ -230,10 +236,14 @@ Task<Result<IndexPin>> LogParts::ensure_indexes(std::shared_ptr<Segment> segment
                            fmt::format("{} is gone meanwhile", segment->log_path()));
         }
         if (rebuilding.contains(base)) {
-            CO_TRY_STATUS(co_await home.runtime().sleep_for(kPatience));
+            CO_TRY_STATUS(co_await rebuilding_ended.wait());
             continue;
         }
-        const Status loaded = co_await segment->load_indexes();
+        // What else could tell a wrong time, or a transaction that is somebody else's?
+        const auto sums = co_await load_sums(segment);
+        Status loaded;
+        if (!sums) loaded = std::unexpected(sums.error());
+        if (sums) loaded = co_await segment->load_indexes(*sums);
         // Its files may have been going already.
         if (loaded || segment->has_indexes() || !holds(*segment)) continue;
         if (!is_rebuildable(loaded.error())) co_return std::unexpected(loaded.error());
@@ -241,12 +251,17 @@ Task<Result<IndexPin>> LogParts::ensure_indexes(std::shared_ptr<Segment> segment
         home.report({Damage::Kind::index, segment->log_path(), 0,
                      fmt::format("an index of {} cannot be used ({}): they are built anew",
                                  segment->log_path(), loaded.error().detail)});
-        const Status rebuilt = co_await rebuild_indexes(segment);
-        rebuilding.erase(base);
-        CO_TRY_STATUS(rebuilt);
+        const Status done = co_await rebuild_indexes(segment);
+        end_rebuilding(base);
+        CO_TRY_STATUS(done);
     }
     keep_indexes(*segment);
     co_return pin;
+}
+
+void LogParts::end_rebuilding(Offset base) {
+    rebuilding.erase(base);
+    rebuilding_ended.notify_all();
 }
 
 void LogParts::keep_indexes(Segment& segment) const {
@@ -256,21 +271,25 @@ void LogParts::keep_indexes(Segment& segment) const {
 
 void LogParts::distrust_index(std::shared_ptr<Segment> segment, std::string why) {
     const Offset base = segment->base();
-    if (deleted || !rebuilding.insert(base).second) return;
+    // Entered here: a task that has not begun yet must not find them closed behind it.
+    Gate::Pass alive = home.gate().enter();
+    Gate::Pass inside = users.enter();
+    const bool open = alive && inside && !deleted;
+    if (!open || !rebuilding.insert(base).second) return;
     home.report({Damage::Kind::index, segment->log_path(), 0,
                  fmt::format("an index of {} is wrong ({}): they are built anew",
                              segment->log_path(), why)});
-    home.runtime().spawn(rebuild_in_background(std::move(segment)));
+    auto building = rebuild_in_background(std::move(segment), std::move(alive), std::move(inside));
+    home.runtime().spawn(std::move(building));
 }
 
-Task<> LogParts::rebuild_in_background(std::shared_ptr<Segment> segment) {
-    const Gate::Pass alive = home.gate().enter();
-    if (!alive) co_return;
-    const Gate::Pass inside = users.enter();
-    if (!inside) co_return;
+/// The passes are held until it is over.
+Task<> LogParts::rebuild_in_background(std::shared_ptr<Segment> segment,
+                                       [[maybe_unused]] Gate::Pass alive,
+                                       [[maybe_unused]] Gate::Pass inside) {
     // What fails here is tried again by the next reader that is led astray.
     static_cast<void>(co_await rebuild_indexes(segment));
-    rebuilding.erase(segment->base());
+    end_rebuilding(segment->base());
 }
 
 Task<Result<ProducerState>> LogParts::producers_at(Offset base) {
@@ -325,13 +344,22 @@ Task<Status> LogParts::save_sums(std::shared_ptr<Segment> segment, SegmentSums s
     CO_TRY_STATUS(co_await lane.take(1));
     Status done;
     if (usable() && holds(*segment) && segment->size() == sums.log_bytes) {
-        done = co_await write_file(home.files(), sums_path(*segment), sums_bytes(sums), false);
+        done = co_await home.files().put(sums_path(*segment), sums_bytes(sums));
         if (done && sums.has_gaps) {
             segment->take_sums(std::make_shared<const SegmentSums>(std::move(sums)));
         }
     }
     lane.give_back(1);
     co_return done;
+}
+
+Task<Status> LogParts::renew_sums(std::shared_ptr<Segment> segment) {
+    CO_TRY(auto sums, co_await load_sums(segment));
+    if (!sums) co_return Status();
+    sums->offsets = sum_of(segment->offset_index().bytes().span());
+    sums->times = sum_of(segment->time_index().bytes().span());
+    sums->transactions = sum_of(segment->transaction_index().bytes().span());
+    co_return co_await home.files().put(sums_path(*segment), sums_bytes(*sums));
 }
 
 Task<Status> LogParts::drop_sums(std::shared_ptr<Segment> segment) {
@@ -365,6 +393,7 @@ Task<Status> LogParts::rebuild_indexes(std::shared_ptr<Segment> segment) {
     if (done && generation == before) {
         segment->adopt_indexes(scratch, end, walk.offset(), closed);
         if (closed) done = co_await segment->write_indexes();
+        if (closed && done) done = co_await renew_sums(segment);
         names_changed = true;
         if (home.find(identity.instance) == this) home.note_dirty(*this);
     }

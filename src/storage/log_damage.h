@@ -29,6 +29,7 @@ struct Damage {
         batch,  ///< records are lost here
         index,  ///< built anew from the log
         state,  ///< a snapshot or checkpoint: built anew, or done without
+        file,   ///< cannot be read at all: gone, not ours to read, on a failing disk
     };
     Kind kind = Kind::batch;
     std::string path;
@@ -42,6 +43,7 @@ struct DamageCounts {
     uint64_t batches = 0;
     uint64_t indexes = 0;
     uint64_t states = 0;
+    uint64_t files = 0;
 };
 
 /// Where a reader met it.
@@ -72,7 +74,13 @@ struct DamagedRange {
 /// time. Notes damage and passes over it.
 class SoundWalk {
 public:
-    SoundWalk(LogParts& log, std::shared_ptr<Segment> segment, uint64_t end, Offset limit);
+    static constexpr size_t kWalkPiece = 512UZ * 1024;
+
+    SoundWalk(LogParts& log,
+              std::shared_ptr<Segment> segment,
+              uint64_t end,
+              Offset limit,
+              size_t piece_bytes = kWalkPiece);
 
     /// Nothing at the end.
     Task<Result<Buffer>> next();
@@ -90,6 +98,7 @@ private:
     std::shared_ptr<Segment> segment_;
     const uint64_t end_;
     const Offset limit_;
+    const size_t piece_bytes_;
     uint64_t position_ = 0;
     uint64_t next_position_ = 0;
     Offset floor_{0};

@@ -7,6 +7,7 @@
 #include <charconv>
 #include <map>
 #include <set>
+#include <tuple>
 
 #include "base/uuid.h"
 #include "ottla/fan_out.h"
@@ -23,6 +24,7 @@ namespace {
 constexpr uint64_t kMostProperties = 64ULL * 1024;
 constexpr uint64_t kMostCheckpoint = 256ULL * 1024 * 1024;
 constexpr size_t kFilesAtOnce = 16;
+constexpr uint64_t kMuchSpace = 1024ULL * 1024 * 1024;
 
 std::string clean_shutdown_text(BrokerEpoch epoch) {
     return fmt::format("{{\"version\":0,\"brokerEpoch\":{}}}", epoch.value());
@@ -37,6 +39,17 @@ BrokerEpoch parse_clean_shutdown(std::string_view text) {
     int64_t epoch = -1;
     std::from_chars(text.data(), text.data() + text.size(), epoch);
     return BrokerEpoch{epoch};
+}
+
+/// What only a log directory has: nobody formats, or closes, a folder for less.
+bool tells_of_logs(const DirectoryEntry& entry) {
+    const bool log = entry.is_directory && parse_log_directory(entry.name).has_value();
+    return log || entry.name == kMetaPropertiesFile || parse_journal_file(entry.name).has_value();
+}
+
+/// The next start tries again.
+Task<> remove_files(FileSystem& files, std::vector<std::string> paths) {
+    for (const std::string& path : paths) std::ignore = co_await remove_file(files, path);
 }
 
 Offset value_of(const OffsetCheckpoint& entries, const TopicPartition& log) {
@@ -65,9 +78,7 @@ Task<Result<std::unique_ptr<LogDirectory>>> LogDirectory::open(Ports ports,
     std::unique_ptr<LogDirectory> directory(new LogDirectory(ports, std::move(path), settings));
     auto lock = co_await ports.files.lock(directory->file(kLockFile));
     if (!lock && lock.error().code == ErrorCode::locked) {
-        co_return fail(
-            ErrorCode::locked,
-            fmt::format("{} is in use by another process (its .lock is held)", directory->path_));
+        co_return fail(ErrorCode::locked, fmt::format("in use: {}", lock.error().detail));
     }
     if (!lock) co_return std::unexpected(lock.error());
     directory->lock_ = *std::move(lock);
@@ -92,13 +103,10 @@ Task<Status> LogDirectory::read_state() {
     clean_ = shutdown.has_value();
     if (clean_) previous_broker_epoch_ = parse_clean_shutdown(shutdown->text());
     CO_TRY(const auto entries, co_await ports_.files.list(path_));
-    bool occupied = meta_.has_value();
     for (const DirectoryEntry& entry : entries) {
         guarded_ = guarded_ || (entry.is_directory && entry.name == kGuardFolder);
-        const bool log = entry.is_directory && parse_log_directory(entry.name).has_value();
-        occupied = occupied || log || parse_journal_file(entry.name).has_value();
     }
-    empty_ = !occupied;
+    empty_ = std::ranges::none_of(entries, tells_of_logs);
     const auto text_of = [](const Result<Buffer>& read) { return read ? read->text() : ""; };
     co_return co_await read_sums(text_of(properties), text_of(shutdown));
 }
@@ -115,6 +123,7 @@ Task<Status> LogDirectory::read_sums(std::string_view meta, std::string_view shu
     if (parsed && clean_ && !guarded_ && parsed->stopped) {
         CO_TRY(const FileStatus stop, co_await ports_.files.status(file(kCleanShutdownFile)));
         ours_ = stop.modified == *parsed->stopped && parsed->agrees(kCleanShutdownFile, shutdown);
+        if (ours_) metadata_end_ = parsed->metadata;
     }
     ours_ = parsed && (ours_ || guarded_);
     if (ours_) {
@@ -133,9 +142,10 @@ Task<Status> LogDirectory::read_sums(std::string_view meta, std::string_view shu
 }
 
 /// Of the checkpoint files as they are now; `stopped`: after the clean-shutdown file.
-Task<Status> LogDirectory::write_sums(bool stopped) {
+Task<Status> LogDirectory::write_sums(bool stopped, std::optional<MetadataEnd> metadata) {
     DirectorySums sums;
     sums.reign = sums_.reign;
+    sums.metadata = metadata;
     std::vector<std::string> names{std::string(kMetaPropertiesFile)};
     if (stopped) {
         CO_TRY(names, co_await catalogue_names());
@@ -186,7 +196,7 @@ Task<Status> LogDirectory::recover() {
            co_await find_journals(ports_, path_, served().directory_id, settings_.faults));
     clean_ = clean_ && !guarded_ && found.chains.empty();
     CO_TRY_STATUS(co_await read_catalogues());
-    Recovery recovery(ports_, path_, guarded_, known_, settings_.faults);
+    Recovery recovery(ports_, path_, guarded_, known_, settings_);
     if (!found.chains.empty()) CO_TRY_STATUS(co_await recovery.run(found.chains));
     if (!clean_) previous_broker_epoch_ = BrokerEpoch{-1};
     CO_TRY_STATUS(co_await remove_leftovers());
@@ -205,11 +215,34 @@ Task<Status> LogDirectory::recover() {
     for (const JournalChain& chain : found.chains) {
         CO_TRY_STATUS(co_await retire_journal(ports_.files, path_, chain.shard, chain.journal_id));
     }
-    for (const std::string& path : found.paths) {
-        CO_TRY_STATUS(co_await remove_file(ports_.files, path));
+    CO_TRY_STATUS(co_await drop_journals(std::move(found.paths)));
+    co_return co_await remove_retired_markers(ports_.files, path_);
+}
+
+/// Their blocks are freed behind the start (5 to 20 ms a file), unless somebody may need them.
+Task<Status> LogDirectory::drop_journals(std::vector<std::string> paths) {
+    uint64_t bytes = 0;
+    for (std::string& path : paths) {
+        CO_TRY(const FileStatus status, co_await ports_.files.status(path));
+        bytes += status.size;
+        const std::string dropped = file(fmt::format("{}{}", kDroppedPrefix, dropped_.size()));
+        const Status renamed = co_await ports_.files.rename(path, dropped);
+        if (renamed) dropped_.insert(dropped);
+        // A new name may want space that there is not.
+        if (!renamed) CO_TRY_STATUS(co_await remove_file(ports_.files, path));
     }
     CO_TRY_STATUS(co_await ports_.files.sync_directory(path_));
-    co_return co_await remove_retired_markers(ports_.files, path_);
+    if (dropped_.empty()) co_return Status();
+    CO_TRY(const DiskSpace space, co_await ports_.files.space(path_));
+    std::vector<std::string> all(dropped_.begin(), dropped_.end());
+    dropped_.clear();
+    auto removing = remove_files(ports_.files, std::move(all));
+    if (space.free < kMuchSpace + bytes) {
+        co_await std::move(removing);
+    } else {
+        ports_.runtime.spawn(std::move(removing));
+    }
+    co_return Status();
 }
 
 /// Without a proof that nobody else has been here they are worth nothing: the guard folder after a crash,
@@ -311,6 +344,7 @@ std::vector<LogCheckpoint> LogDirectory::checkpoints_of_found() const {
 Task<Status> LogDirectory::remove_leftovers() {
     CO_TRY(const auto entries, co_await ports_.files.list(path_));
     for (const DirectoryEntry& entry : entries) {
+        if (entry.name.starts_with(kDroppedPrefix)) dropped_.insert(file(entry.name));
         const auto name = entry.is_directory ? parse_log_directory(entry.name) : std::nullopt;
         if (!name || name->kind != LogDirectoryKind::deleted) continue;
         CO_TRY_STATUS(co_await remove_log_directory(ports_.files, file(entry.name)));
@@ -466,7 +500,9 @@ Task<Status> LogDirectory::write_checkpoints(std::vector<LogCheckpoint> logs) {
     co_return co_await replace_file(ports_.files, file(kCleanerOffsetFile), text);
 }
 
-Task<Status> LogDirectory::close(std::vector<LogCheckpoint> logs, BrokerEpoch broker_epoch) {
+Task<Status> LogDirectory::close(std::vector<LogCheckpoint> logs,
+                                 BrokerEpoch broker_epoch,
+                                 std::optional<MetadataEnd> metadata) {
     CO_TRY_STATUS(co_await write_checkpoints(std::move(logs)));
     // The journals are gone for certain before anything says that this was a clean stop.
     CO_TRY_STATUS(co_await remove_file(ports_.files, file(kRecoveredCatalogue)));
@@ -474,17 +510,21 @@ Task<Status> LogDirectory::close(std::vector<LogCheckpoint> logs, BrokerEpoch br
     CO_TRY_STATUS(co_await ports_.files.sync_directory(path_));
     Buffer text = Buffer::copy_of(clean_shutdown_text(broker_epoch));
     CO_TRY_STATUS(co_await replace_file(ports_.files, file(kCleanShutdownFile), text));
-    CO_TRY_STATUS(co_await write_sums(true));
+    CO_TRY_STATUS(co_await write_sums(true, metadata));
     const Status removed = co_await ports_.files.remove_directory(file(kGuardFolder));
     if (!removed && removed.error().code != ErrorCode::not_found) co_return removed;
     co_return co_await ports_.files.sync_directory(path_);
 }
 
 Task<Status> close_directory(Ports ports, std::string path, StorageSettings settings) {
-    CO_TRY(const auto directory, co_await LogDirectory::open(ports, path, settings));
-    if (directory->is_empty()) {
-        co_return fail(ErrorCode::not_found, fmt::format("{} is not a log directory", path));
+    const auto entries = co_await ports.files.list(path);
+    const bool absent = !entries && entries.error().code == ErrorCode::not_found;
+    if (absent) co_return fail(ErrorCode::not_found, "there is no such directory");
+    if (!entries) co_return std::unexpected(entries.error());
+    if (std::ranges::none_of(*entries, tells_of_logs)) {
+        co_return fail(ErrorCode::not_found, "this is no log directory");
     }
+    CO_TRY(const auto directory, co_await LogDirectory::open(ports, path, settings));
     const BrokerEpoch epoch = directory->previous_broker_epoch();
     CO_TRY_STATUS(co_await directory->recover());
     CO_TRY_STATUS(co_await directory->begin_serving());

@@ -21,6 +21,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -55,6 +56,10 @@ public:
     /// No meta.properties, no log, no journal: free to format.
     [[nodiscard]] bool is_empty() const { return empty_; }
     [[nodiscard]] bool was_clean() const { return clean_; }
+    /// Nobody but Ottla has written here since it last began or stopped serving.
+    [[nodiscard]] bool was_ours() const { return guarded_ || ours_; }
+    /// Where the metadata log in it ended at a clean stop of ours that was the last thing to happen here.
+    [[nodiscard]] const std::optional<MetadataEnd>& metadata_end() const { return metadata_end_; }
     /// The broker epoch of the last clean stop (KIP-966); -1 if it was not clean or does not say.
     [[nodiscard]] BrokerEpoch previous_broker_epoch() const { return previous_broker_epoch_; }
     [[nodiscard]] ServedDirectory served() const;
@@ -79,14 +84,16 @@ public:
     /// Replaces the checkpoint files; `logs` of all shards together.
     Task<Status> write_checkpoints(std::vector<LogCheckpoint> logs);
     /// Clean stop, after every shard's LogStore::close: checkpoints, clean-shutdown file, guard
-    /// removed.
-    Task<Status> close(std::vector<LogCheckpoint> logs, BrokerEpoch broker_epoch);
+    /// removed. `metadata`: of the log that was closed here, if one was.
+    Task<Status> close(std::vector<LogCheckpoint> logs,
+                       BrokerEpoch broker_epoch,
+                       std::optional<MetadataEnd> metadata = {});
 
 private:
     LogDirectory(Ports ports, std::string path, StorageSettings settings);
     Task<Status> read_state();
     Task<Status> read_sums(std::string_view meta, std::string_view shutdown);
-    Task<Status> write_sums(bool stopped);
+    Task<Status> write_sums(bool stopped, std::optional<MetadataEnd> metadata = {});
     Task<Result<OffsetCheckpoint>> read_checkpoint(std::string_view name);
     void note_damage(std::string_view name, std::string_view what);
     Task<Status> find_logs(const Recovery& recovery);
@@ -95,6 +102,7 @@ private:
     Task<Status> read_topic_id(FoundLog& found);
     Task<Status> find_copies();
     Task<Status> remove_leftovers();
+    Task<Status> drop_journals(std::vector<std::string> paths);
     Task<Status> read_catalogues();
     Task<Result<std::vector<std::string>>> catalogue_names() const;
     Task<Status> write_recovered(std::vector<JournalChain> chains);
@@ -111,6 +119,8 @@ private:
     std::vector<FoundCopy> copies_;
     DirectorySums sums_;
     std::vector<Damage> damage_;
+    /// Journal files that nobody needs.
+    std::set<std::string> dropped_;
     KnownLogs known_;
     BrokerEpoch previous_broker_epoch_{-1};
     bool empty_ = false;
@@ -118,10 +128,12 @@ private:
     bool guarded_ = false;
     /// Nobody but Ottla has been here since `sums_` were written.
     bool ours_ = false;
+    std::optional<MetadataEnd> metadata_end_;
     bool has_cleaner_offsets_ = false;
 };
 
-/// `ottla storage close DIR`: open, recover, clean stop, offline.
+/// `ottla storage close DIR`: open, recover, clean stop, offline. not_found, and nothing made there,
+/// if it is no log directory.
 Task<Status> close_directory(Ports ports, std::string path, StorageSettings settings = {});
 
 }  // namespace ottla::storage

@@ -121,6 +121,7 @@ Task<Status> LogParts::flush_piece() {
 }
 
 Task<Status> LogParts::write_run(std::shared_ptr<Segment> segment, FlushRun run, Chain bytes) {
+    if (config.preallocate && run.begin == 0) CO_TRY_STATUS(co_await reserve(segment));
     std::shared_ptr<File> file;
     if (run.direct_from) {
         CO_TRY(file, co_await direct_file_of(segment));
@@ -132,6 +133,19 @@ Task<Status> LogParts::write_run(std::shared_ptr<Segment> segment, FlushRun run,
         bytes = part_of(bytes, head, run.size() - head);
     }
     co_return co_await segment->write_direct(file, *run.direct_from, std::move(bytes));
+}
+
+/// With its first bytes a new segment gets room for all of it, if it is still the one that grows and the
+/// disk has plenty: others do not go short for what may never be written.
+Task<Status> LogParts::reserve(std::shared_ptr<Segment> segment) {
+    CO_TRY([[maybe_unused]] const auto made, co_await segment->file(true));
+    const bool is_new = segment->take_made();
+    const auto bytes = static_cast<uint64_t>(config.segment_bytes);
+    if (!is_new || segment != segments.back() || !home.spares(bytes)) co_return Status();
+    home.took(bytes);
+    const Status reserved = co_await segment->reserve(bytes);
+    home.settled(bytes);
+    co_return reserved;
 }
 
 Task<Result<std::shared_ptr<File>>> LogParts::direct_file_of(std::shared_ptr<Segment> segment) {

@@ -84,7 +84,7 @@ Task<Status> LogParts::make_directory() {
     Buffer text = Buffer::copy_of(partition_metadata_text(identity.topic_id));
     unsynced_names.emplace_back(kPartitionMetadataFile);
     const std::string path = path_of(kPartitionMetadataFile);
-    const Status written = co_await write_file(home.files(), path, text, false);
+    const Status written = co_await home.files().put(path, text);
     if (written) home.settled(kDiskCostOfLog);
     co_return written;
 }
@@ -191,7 +191,7 @@ Task<Status> LogParts::finish_segments() {
 
 bool LogParts::has_unsynced() const {
     if (deleted || !directory_made) return false;
-    return epochs_changed || names_changed || !unsynced_names.empty() ||
+    return epochs_changed || names_changed || !unsynced_names.empty() || !swept_names.empty() ||
            std::any_of(segments.begin(), segments.end(), [](const auto& segment) {
                return segment->is_dirty() || segment->names_changed();
            });
@@ -222,18 +222,25 @@ Task<Status> LogParts::write_epochs() {
     epochs_written = true;
     const std::string temporary = std::string(kLeaderEpochFile) + ".tmp";
     unsynced_names.push_back(temporary);
-    const Status written = co_await write_file(home.files(), path_of(temporary), text, false);
+    const Status written = co_await home.files().put(path_of(temporary), text);
     if (!written) epochs_written = false;
     if (!written) epochs_changed = true;
     co_return written;
 }
 
-Task<Status> LogParts::sync_files(bool names_too) {
+void LogParts::begin_sweep() {
+    swept_names.insert(swept_names.end(), unsynced_names.begin(), unsynced_names.end());
+    unsynced_names.clear();
+    for (const auto& segment : segments) segment->begin_sweep();
+}
+
+Task<Status> LogParts::sync_files(SyncBy by) {
     direct.reset();  // An idle log holds no descriptor for what may come.
     if (deleted || !directory_made) co_return Status();
-    const std::vector<std::string> names = std::exchange(unsynced_names, {});
+    if (by == SyncBy::each) begin_sweep();
+    const std::vector<std::string> names = std::exchange(swept_names, {});
     for (const std::string& name : names) {
-        CO_TRY_STATUS(co_await sync_file(home.files(), path_of(name)));
+        CO_TRY_STATUS(co_await sync_file(home.files(), path_of(name), by));
     }
     if (std::exchange(epochs_written, false)) {
         const std::string path = path_of(kLeaderEpochFile);
@@ -244,7 +251,8 @@ Task<Status> LogParts::sync_files(bool names_too) {
     for (size_t i = active_only ? segments.size() - 1 : 0; i < segments.size(); ++i) {
         const std::shared_ptr<Segment> segment = segments[i];
         if (!segment->is_dirty()) continue;
-        CO_TRY_STATUS(co_await segment->sync());
+        auto syncing = by == SyncBy::sweep ? segment->end_sweep() : segment->sync();
+        CO_TRY_STATUS(co_await std::move(syncing));
         keep_indexes(*segment);
     }
     const bool changed =
@@ -254,7 +262,9 @@ Task<Status> LogParts::sync_files(bool names_too) {
     names_changed = false;
     for (auto& segment : segments) segment->names_synced();
     if (home.settings().faults.free_journal_before_names) co_return Status();
-    if (names_too && changed) CO_TRY_STATUS(co_await home.files().sync_directory(identity.path));
+    if (by == SyncBy::each && changed) {
+        CO_TRY_STATUS(co_await home.files().sync_directory(identity.path));
+    }
     co_return Status();
 }
 
@@ -326,7 +336,7 @@ Task<Status> LogParts::write_snapshot(Offset offset, Buffer bytes) {
     names_changed = true;
     const std::string name = offset_file_name(offset, kSnapshotSuffix);
     unsynced_names.push_back(name);
-    co_return co_await write_file(home.files(), path_of(name), bytes, false);
+    co_return co_await home.files().put(path_of(name), bytes);
 }
 
 }  // namespace ottla::storage

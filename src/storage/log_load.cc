@@ -55,16 +55,21 @@ public:
     void visit(const BatchView& batch, uint64_t) override {
         const LeaderEpoch own = batch.leader_epoch();
         if (own < LeaderEpoch{0}) return;
+        went_back = went_back || own < newest_;
+        newest_ = std::max(newest_, own);
         const auto latest = epochs_.latest();
         const bool younger = !latest || latest->epoch < own;
         const bool outdated = in_doubt_ && epochs_.epoch_at(batch.base_offset()) != own;
         if (outdated) epochs_.truncate_end(batch.base_offset());
         if (younger || outdated) epochs_.assign(own, batch.base_offset());
     }
+    /// No log does that: one of them is not what was written, and no CRC covers it.
+    bool went_back = false;
 
 private:
     LeaderEpochs& epochs_;
     const bool in_doubt_;
+    LeaderEpoch newest_ = kNoLeaderEpoch;
 };
 
 class CountBatches final : public BatchVisitor {
@@ -121,7 +126,9 @@ public:
         : log_(log),
           recovery_point_(found.recovery_point),
           keep_below_(found.complete ? Offset{INT64_MAX} : found.recovery_point),
-          clean_(found.clean),
+          known_below_(grew(found) ? std::min(found.recovery_point, found.entry->end)
+                                   : found.recovery_point),
+          clean_(found.clean && !grew(found)),
           walks_all_(found.picture_lost) {}
 
     /// Behind the last record, as far as damage lets one see.
@@ -133,7 +140,7 @@ public:
             // With the recovery point at its end its bytes are synced, but perhaps not its indexes,
             // which may be a mixture with older ones.
             const bool settled =
-                clean_ || (!walks_all_ && !last && log_.segments[i + 1]->base() < recovery_point_);
+                clean_ || (!walks_all_ && !last && log_.segments[i + 1]->base() < known_below_);
             if (settled) {
                 const Status loaded = co_await log_.segments[i]->load();
                 if (!loaded && !is_rebuildable(loaded.error())) co_return loaded;
@@ -150,14 +157,30 @@ public:
     }
 
 private:
+    /// Of a picture that does not fit the leader epochs are taken; those of what a replay put behind
+    /// it only the batches know.
+    static bool grew(const FoundLog& found) {
+        return found.entry != nullptr && !found.entry->grown.empty();
+    }
+
     Task<Status> recover(size_t index) {
+        const LeaderEpochs before = log_.epochs;
         EpochFeeder epochs(log_.epochs, true);
+        // What preallocation left behind them: where the next segment goes on, or the log was known to
+        // end. A torn end of the last one goes whatever it holds.
+        const bool last = index + 1 == log_.segments.size();
+        Offset filled = keep_below_ == recovery_point_ ? Offset{INT64_MAX} : recovery_point_;
+        if (!last) filled = log_.segments[index + 1]->base();
         CO_TRY(const SegmentEnd end,
-               co_await log_.segments[index]->recover(&epochs, keep_below_));
+               co_await log_.segments[index]->recover(&epochs, keep_below_, filled));
         log_.epochs_changed = true;
-        if (end.damage && end.offset < keep_below_) {
+        const bool hurt = end.damage && end.offset < keep_below_;
+        const bool wrong_epoch = !end.damage && epochs.went_back;
+        if (hurt || wrong_epoch) {
             // No torn batch: the file was hurt. Nothing is thrown away.
-            co_return co_await rebuild(index, end.damage->detail, true);
+            if (wrong_epoch) log_.epochs = before;
+            std::string why = hurt ? end.damage->detail : "a leader epoch goes back";
+            co_return co_await rebuild(index, std::move(why), true);
         }
         damaged_ = end.damage.has_value();
         end_ = end.offset;
@@ -226,6 +249,7 @@ private:
     LogParts& log_;
     Offset recovery_point_;
     Offset keep_below_;
+    Offset known_below_;
     bool clean_;
     bool walks_all_;
     bool damaged_ = false;
@@ -241,6 +265,8 @@ Task<Status> LogParts::load(FoundLog found) {
         if (stood && cleaned_before) co_return co_await remove_leftovers();
         if (stood || !is_rebuildable(stood.error())) co_return stood;
         forget_all();
+        // Their file has no checksum, and the catalogue has.
+        if (!found.epochs) found.epochs = found.entry->epochs;
     }
     may_have_leftovers = false;
     co_return co_await read_files(std::move(found));

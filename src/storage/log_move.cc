@@ -239,7 +239,7 @@ Task<Status> LogMove::sync_copy() {
     Status done = co_await own.run_lane();
     if (done) done = co_await own.write_small_files();
     if (done) {
-        done = co_await own.sync_files(true);
+        done = co_await own.sync_files(SyncBy::each);
         if (!done) done = fail(ErrorCode::io_error, done.error().detail);
     }
     own.lane.give_back(1);
@@ -311,12 +311,12 @@ Task<Status> LogMove::settle_files() {
            co_await count_moves(files, from().identity.path, from().home.reign()));
     const Buffer text = Buffer::copy_of(moved_text(own.home.reign(), moves + 1));
     if (!own.home.settings().faults.forget_move_mark) {
-        CO_TRY_STATUS(co_await write_file(files, own.path_of(kMovedFile), text, false));
+        CO_TRY_STATUS(co_await files.put(own.path_of(kMovedFile), text));
         own.unsynced_names.emplace_back(kMovedFile);
     }
     CO_TRY_STATUS(co_await own.write_small_files());
     // A sync that fails is final, also when it is for want of space.
-    Status synced = co_await own.sync_files(true);
+    Status synced = co_await own.sync_files(SyncBy::each);
     if (synced) synced = co_await files.sync_directory(own.home.path());
     if (!synced) synced = fail(ErrorCode::io_error, synced.error().detail);
     co_return synced;

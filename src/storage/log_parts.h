@@ -98,6 +98,8 @@ struct LogParts {
     Offset high_watermark{0};
     /// Counts whatever makes an earlier look at segments or positions wrong.
     uint64_t generation = 0;
+    /// Counts truncations.
+    uint64_t cuts = 0;
     uint64_t size_bytes = 0;
 
     LogTail tail;
@@ -143,8 +145,11 @@ struct LogParts {
 
     // Damage (log_damage.h).
     std::vector<DamagedRange> damaged;
+    std::set<std::string> unreadable;  ///< what was said of files that cannot be read
     /// Bases of segments whose indexes are being built anew.
     std::set<Offset> rebuilding;
+    /// One of them is done, or was given up.
+    Event rebuilding_ended;
 
     // The lane.
     Budget lane;
@@ -167,8 +172,10 @@ struct LogParts {
     bool parent_changed = false;  ///< the directory itself is new
     bool epochs_changed = false;
     bool epochs_written = false;  ///< beside the file they will replace
-    /// Names of files that were written whole and not synced yet.
+    /// Names of files that were written whole and not synced yet ...
     std::vector<std::string> unsynced_names;
+    /// ... and of those that the sweep under way covers.
+    std::vector<std::string> swept_names;
     bool deleted = false;
 
     [[nodiscard]] Status usable() const;
@@ -218,6 +225,7 @@ struct LogParts {
     void cut(const Place& place);
     [[nodiscard]] Error passed_by_start(Offset offset) const;
     Task<Status> truncate(Offset offset);
+    Task<Status> find_largest_time();
     /// `fresh` takes the place of `old`, whose files it has replaced; the caller holds shape and
     /// lane.
     Task<Status> replace_segments(std::vector<std::shared_ptr<Segment>> old,
@@ -244,7 +252,11 @@ struct LogParts {
     /// Those of a closed segment may be dropped from now on.
     void keep_indexes(Segment& segment) const;
     Task<Status> rebuild_indexes(std::shared_ptr<Segment> segment);
-    Task<> rebuild_in_background(std::shared_ptr<Segment> segment);
+    Task<> rebuild_in_background(std::shared_ptr<Segment> segment,
+                                 Gate::Pass alive,
+                                 Gate::Pass inside);
+    /// Whoever waited for them looks again, whatever came of it.
+    void end_rebuilding(Offset base);
     /// Its offset index led somewhere else than it said.
     void distrust_index(std::shared_ptr<Segment> segment, std::string why);
     /// Is there a sound batch where `entry` of the segment's index says?
@@ -253,6 +265,8 @@ struct LogParts {
     [[nodiscard]] Offset limit_of(size_t index) const;
     /// There is no sound batch where `found` says: how far that goes.
     Task<Result<DamagedRange>> note_damage(std::shared_ptr<Segment> segment, FoundDamage found);
+    /// A reader could not read the file of a segment; said once for each reason.
+    void note_unreadable(const Segment& segment, const Error& why);
     /// The end of the damaged range that holds `offset`; `offset` if none does.
     [[nodiscard]] Offset behind_damage(Offset offset) const;
     [[nodiscard]] std::string sums_path(const Segment& segment) const;
@@ -260,6 +274,8 @@ struct LogParts {
     Task<Result<std::optional<SegmentSums>>> load_sums(std::shared_ptr<Segment> segment);
     /// Those that a reader of `segment`, who holds a pin of it, needs are there afterwards.
     Task<Status> ensure_sums(std::shared_ptr<Segment> segment);
+    /// Its indexes were built anew: what sums say of them is said again. The caller holds the lane.
+    Task<Status> renew_sums(std::shared_ptr<Segment> segment);
     Task<Status> save_sums(std::shared_ptr<Segment> segment, SegmentSums sums);
     Task<Status> forget_sums(const Segment& segment);
     Task<Status> drop_sums(std::shared_ptr<Segment> segment);
@@ -306,8 +322,11 @@ struct LogParts {
     /// into theirs. The caller of both holds the lane.
     Task<Status> write_small_files();
     Task<Status> write_epochs();
-    /// Everything that was written, then epochs; the log's own directory only if asked.
-    Task<Status> sync_files(bool names_too);
+    /// What is there now and unsynced may be covered by a sweep that begins after this.
+    void begin_sweep();
+    /// Everything that was written, then epochs, then names. By a sweep: what it covered, whose names are
+    /// for the caller's next one; what came since stays unsynced.
+    Task<Status> sync_files(SyncBy by);
     Task<Status> write_snapshot(Offset offset, Buffer bytes);
     /// Clean stop: what is missing of snapshot and indexes, to be synced. The lane is empty.
     Task<Status> finish();
@@ -333,6 +352,7 @@ struct LogParts {
     [[nodiscard]] bool has_unflushed(size_t least) const;
     Task<Status> flush_piece();
     Task<Status> write_run(std::shared_ptr<Segment> segment, FlushRun run, Chain bytes);
+    Task<Status> reserve(std::shared_ptr<Segment> segment);
     /// Null where there are no direct files.
     Task<Result<std::shared_ptr<File>>> direct_file_of(std::shared_ptr<Segment> segment);
 };

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <tuple>
 
 #include "records/records.h"
 #include "storage/cold_read.h"
@@ -14,6 +15,9 @@ namespace {
 
 constexpr size_t kScanBytes = 1024UZ * 1024;
 constexpr size_t kMostDecompressed = 256UZ * 1024 * 1024;
+/// Truncations under one read_committed; there is one at a time, by a replica that is told to.
+constexpr int kMostLooks = 16;
+constexpr Duration kPlantedDelay = std::chrono::milliseconds(20);
 
 }  // namespace
 
@@ -60,7 +64,64 @@ Task<Result<LogSlice>> Log::read_cold(Offset from,
                                       bool at_least_one) {
     const Gate::Pass pass = parts_->users.enter();
     ColdRead reading(*parts_, {from, upper, max_bytes, at_least_one});
-    co_return co_await reading.run();
+    auto answer = co_await reading.run();
+    if (!answer) reading.tell_of(answer.error());
+    co_return answer;
+}
+
+Task<Result<std::vector<AbortedTransaction>>> Log::aborted_transactions(Offset from, Offset to) {
+    LogParts& log = *parts_;
+    CO_TRY_STATUS(log.usable());
+    const Gate::Pass pass = log.users.enter();
+    std::vector<AbortedTransaction> found;
+    // A copy: segments come and go while indexes are read.
+    const std::vector<std::shared_ptr<Segment>> held(
+        log.segments.begin() + static_cast<ptrdiff_t>(log.segment_index(from)), log.segments.end());
+    for (const std::shared_ptr<Segment>& segment : held) {
+        const auto indexes = co_await log.ensure_indexes(segment);
+        // Cut off meanwhile, and what ended there with it. What retention took is an error: who asks
+        // has its records already.
+        if (!indexes && !log.holds(*segment) && segment->base() >= log.log_end) break;
+        if (!indexes) co_return std::unexpected(indexes.error());
+        if (!indexes->transactions().collect(from, to, found)) break;
+    }
+    std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) {
+        return std::tie(a.first, a.last) < std::tie(b.first, b.last);
+    });
+    co_return found;
+}
+
+Task<Result<CommittedSlice>> Log::read_committed(Offset from,
+                                                 size_t max_bytes,
+                                                 Offset upper,
+                                                 bool at_least_one) {
+    LogParts& log = *parts_;
+    const Gate::Pass pass = log.users.enter();
+    for (int looks = 1;; ++looks) {
+        auto records = read(from, max_bytes, upper, at_least_one);
+        if (!records && records.error().code == ErrorCode::would_block) {
+            records = co_await read_cold(from, max_bytes, upper, at_least_one);
+        }
+        if (!records) co_return std::unexpected(records.error());
+        if (records->bytes.empty()) co_return CommittedSlice{*std::move(records), {}};
+        // Nobody ran since the read looked at the log's generation, and nobody runs before the list
+        // holds its segments: they are the same. A swap or retention does not hurt it from here on, a
+        // truncation takes entries out of them.
+        const uint64_t generation = log.generation;
+        const uint64_t cuts = log.cuts;
+        if (log.home.settings().faults.list_aborted_later) {
+            static_cast<void>(co_await log.home.runtime().sleep_for(kPlantedDelay));
+        }
+        auto aborted = co_await aborted_transactions(from, records->next);
+        if (aborted && cuts == log.cuts) {
+            co_return CommittedSlice{*std::move(records), *std::move(aborted)};
+        }
+        const bool overtaken = generation != log.generation && looks < kMostLooks;
+        if (overtaken) continue;
+        if (!aborted) co_return std::unexpected(aborted.error());
+        co_return fail(ErrorCode::kafka_storage_error,
+                       fmt::format("{} is truncated again and again", path()));
+    }
 }
 
 Task<Result<LogSlice>> LogParts::read_any(Offset from, size_t max_bytes) {

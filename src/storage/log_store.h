@@ -102,6 +102,9 @@ public:
     /// Appends are refused with no_space (kafka_storage_error to clients) until there is room again.
     virtual void directory_full(const std::string& /*log_dir*/, const Error& /*why*/) {}
     virtual void directory_has_room(const std::string& /*log_dir*/) {}
+    /// Flushes there go through the page cache from now on, though they were to go past it; told by
+    /// every shard that finds out.
+    virtual void directory_is_buffered(const std::string& /*log_dir*/) {}
     virtual void damage_found(const Damage& /*damage*/) {}
     /// Memory that the indexes of closed segments take (index_cache.h).
     virtual void indexes_take(size_t /*bytes*/) {}

@@ -25,6 +25,8 @@ struct TailBatch {
     uint32_t bytes = 0;
     Offset segment_base{0};
     uint32_t position = 0;
+    /// Its blocks were the file's when it was appended: it owes the disk less.
+    bool reserved = false;
 
     [[nodiscard]] uint64_t position_end() const { return uint64_t{position} + bytes; }
 };

@@ -28,6 +28,7 @@ void KeptFile::settle() {
 }
 
 void KeptFile::note_dirty() {
+    dirty_since_ = true;
     if (std::exchange(dirty_, true) || among_ == nullptr || file_ == nullptr) return;
     ++among_->dirty;
     settle();
@@ -38,6 +39,11 @@ void KeptFile::note_synced() {
     --among_->dirty;
     settle();
     among_->close_idle();
+}
+
+void KeptFile::note_swept() {
+    in_sweep_ = false;
+    if (!dirty_since_) note_synced();
 }
 
 void KeptFile::pin() {

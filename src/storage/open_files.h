@@ -67,6 +67,14 @@ public:
     void note_dirty();
     void note_synced();
     [[nodiscard]] bool is_dirty() const { return dirty_; }
+    /// A sweep (sync_all) is about to begin, which covers what is dirty.
+    void begin_sweep() {
+        in_sweep_ = dirty_;
+        dirty_since_ = false;
+    }
+    /// Of one that was covered: it is to be checked, and clean unless somebody wrote meanwhile.
+    [[nodiscard]] bool is_swept() const { return in_sweep_ && dirty_; }
+    void note_swept();
 
     /// From here on it is closed by `release` only.
     void pin();
@@ -81,6 +89,8 @@ private:
     const std::shared_ptr<OpenFiles::Files> among_;
     std::shared_ptr<File> file_;
     bool dirty_ = false;
+    bool in_sweep_ = false;
+    bool dirty_since_ = false;
     bool pinned_ = false;
 };
 

@@ -123,9 +123,11 @@ PieceVerdict check_piece(std::span<const std::byte> bytes, const PieceRules& rul
             verdict.cut_last = last;
             break;
         }
-        if (const Status crc = check_crc(BatchView(rest.first(*size))); !crc) {
-            damaged(crc.error().detail);
-            break;
+        if (at + *size > rules.crc_checked) {
+            if (const Status crc = check_crc(BatchView(rest.first(*size))); !crc) {
+                damaged(crc.error().detail);
+                break;
+            }
         }
         const bool odd = rules.epochs == nullptr && !rules.heads_are_right &&
                          stands_out(epoch, epoch_of(rest), rest.subspan(*size));

@@ -40,6 +40,8 @@ struct PieceRules {
     /// From the beginning of the piece to where the file may be read.
     uint64_t room = 0;
     const LeaderEpochs* epochs = nullptr;
+    /// So many bytes from the beginning of the piece are whole batches whose CRCs were found right.
+    size_t crc_checked = 0;
     /// Sums vouch for what the CRCs do not cover.
     bool heads_are_right = false;
     /// What an index says: the batch at `at` ends with `last`, or, as Kafka wrote it until 4.0, one of

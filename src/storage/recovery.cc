@@ -17,7 +17,7 @@ namespace {
 constexpr size_t kRunBytes = 4096UZ * 1024;
 constexpr uint64_t kLookBytes = 1024ULL * 1024;
 constexpr size_t kLogsAtOnce = 16;
-constexpr size_t kMostPending = 32UZ * 1024 * 1024;
+constexpr size_t kLeastPending = 8UZ * 1024 * 1024;
 
 /// Where `there` first differs from `wanted` by a byte that was written (not a zero); its size if
 /// nowhere.
@@ -43,13 +43,18 @@ Error foreign(const std::string& path, uint64_t position) {
 
 }  // namespace
 
-Recovery::Recovery(
-    Ports ports, std::string directory, bool guarded, const KnownLogs& known, TestFaults faults)
+Recovery::Recovery(Ports ports,
+                   std::string directory,
+                   bool guarded,
+                   const KnownLogs& known,
+                   const StorageSettings& settings)
     : runtime_(ports.runtime),
       files_(ports.files),
       directory_(std::move(directory)),
       guarded_(guarded),
-      faults_(faults),
+      faults_(settings.faults),
+      most_pending_(std::max(settings.chunk_budget_bytes * settings.shards, kLeastPending)),
+      descriptors_{.most = settings.open_files * settings.shards},
       known_(known) {}
 
 const ReplayedLog* Recovery::find(const TopicPartition& log) const {
@@ -214,8 +219,8 @@ Task<Status> Recovery::prepare(Instance& log) {
     if (log.created) {
         Buffer text = Buffer::copy_of(partition_metadata_text(log.topic_id));
         const std::string path = join_path(log.path, kPartitionMetadataFile);
-        CO_TRY_STATUS(co_await write_file(files_, path, text, false));
-        log.unsynced.push_back(path);
+        CO_TRY_STATUS(co_await files_.put(path, text));
+        log.metadata_written = true;
     }
     co_return Status();
 }
@@ -352,17 +357,18 @@ Task<Status> Recovery::second_pass(JournalChain chain) {
             Instance& log = logs_[entry->instance];
             if (entry->kind != EntryKind::append || log.erased || log.copy) continue;
             if (!survives(log, *entry, own)) continue;
-            const bool follows = log.run.size() > 0 && log.run_base == entry->segment_base &&
+            const bool follows = !log.run.empty() && log.run_base == entry->segment_base &&
                                  log.run_position + log.run.size() == entry->position;
             if (!follows || log.run.size() >= kRunBytes) CO_TRY_STATUS(co_await flush_run(log));
-            if (log.run.size() == 0) {
+            if (log.run.empty()) {
                 log.run_base = entry->segment_base;
                 log.run_position = entry->position;
             }
-            log.run.append(entry->batch);
-            pending_bytes_ += entry->batch.size();
+            const auto at = static_cast<size_t>(entry->batch.data() - bytes->data());
+            log.run.append(bytes->slice(at, entry->batch.size()));
         }
-        if (pending_bytes_ >= kMostPending) CO_TRY_STATUS(co_await flush_runs());
+        pending_bytes_ += bytes->size();
+        if (pending_bytes_ >= most_pending_) CO_TRY_STATUS(co_await flush_runs());
     }
     co_return co_await flush_runs();
 }
@@ -370,52 +376,70 @@ Task<Status> Recovery::second_pass(JournalChain chain) {
 Task<Status> Recovery::flush_runs() {
     std::vector<Instance*> waiting;
     for (auto& [instance, log] : logs_) {
-        if (log.run.size() > 0) waiting.push_back(&log);
+        if (!log.run.empty()) waiting.push_back(&log);
     }
     auto flushing = fan_out(runtime_, waiting.size(), kLogsAtOnce,
                             [this, &waiting](size_t i) { return flush_run(*waiting[i]); });
-    co_return co_await std::move(flushing);
+    CO_TRY_STATUS(co_await std::move(flushing));
+    pending_bytes_ = 0;
+    co_return Status();
+}
+
+ReplayedFile& Recovery::file_of(Instance& log, Offset base) {
+    return log.files.try_emplace(base, files_, segment_path(log, base, kLogSuffix), descriptors_)
+        .first->second;
 }
 
 Task<Status> Recovery::flush_run(Instance& log) {
-    if (log.run.size() == 0) co_return Status();
-    const std::string path = segment_path(log, log.run_base, kLogSuffix);
-    log.touched.insert(log.run_base);
-    OpenOptions options;
-    options.write = true;
-    options.create = true;
-    CO_TRY(const auto file, co_await files_.open(path, options));
-    const Buffer wanted = log.run.take();
-    pending_bytes_ -= wanted.size();
-    if (!guarded_) CO_TRY_STATUS(co_await compare(*file, log, wanted));
+    if (log.run.empty()) co_return Status();
+    ReplayedFile& file = file_of(log, log.run_base);
+    CO_TRY_STATUS(co_await file.open());
+    Chain wanted = std::exchange(log.run, {});
+    if (!guarded_) CO_TRY_STATUS(co_await compare(file, log.run_position, wanted));
     if (faults_.trust_bytes_in_cache) {
-        CO_TRY(const bool equal, co_await has_already(*file, log, wanted));
+        CO_TRY(const bool equal, co_await has_already(file, log.run_position, wanted));
         if (equal) co_return Status();
     }
     // Also where the bytes are equal: a sync that failed in the last life may have left them in the
     // page cache only, and no sync of ours would carry them.
-    Chain bytes(wanted);
-    CO_TRY([[maybe_unused]] size_t written,
-           co_await file->write(log.run_position, std::move(bytes)));
+    const uint64_t run_end = log.run_position + wanted.size();
+    const auto end = log.ends.find(log.run_base);
+    if (end == log.ends.end() || end->second != run_end) {
+        CO_TRY_STATUS(co_await file.write(log.run_position, std::move(wanted)));
+    } else {
+        CO_TRY_STATUS(co_await look_behind(log, file, run_end));
+        CO_TRY_STATUS(co_await file.write_end(log.run_position, std::move(wanted)));
+    }
+    file.rest();
     co_return Status();
 }
 
 /// Nothing proves that nobody else has been here: his bytes are not written over.
-Task<Status> Recovery::compare(File& file, const Instance& log, Buffer wanted) {
-    BlockRef block = make_block(wanted.size());
-    CO_TRY(const size_t got, co_await file.read(log.run_position, wanted.size(), block));
-    const std::span<const std::byte> there{block->data(), got};
-    const size_t other = first_foreign(there, wanted.span());
+Task<Status> Recovery::compare(ReplayedFile& file, uint64_t position, Chain wanted) const {
+    CO_TRY(const Buffer there, co_await file.read(position, wanted.size()));
+    const size_t other = first_foreign(there.span(), wanted.flatten().span());
     if (other == there.size()) co_return Status();
-    const std::string path = segment_path(log, log.run_base, kLogSuffix);
-    co_return std::unexpected(foreign(path, log.run_position + other));
+    co_return std::unexpected(foreign(file.path(), position + other));
 }
 
 /// The planted bug's question.
-Task<Result<bool>> Recovery::has_already(File& file, const Instance& log, Buffer wanted) {
-    BlockRef block = make_block(wanted.size());
-    CO_TRY(const size_t got, co_await file.read(log.run_position, wanted.size(), block));
-    co_return std::ranges::equal(std::span<const std::byte>{block->data(), got}, wanted.span());
+Task<Result<bool>> Recovery::has_already(ReplayedFile& file,
+                                         uint64_t position,
+                                         Chain wanted) const {
+    CO_TRY(const Buffer there, co_await file.read(position, wanted.size()));
+    co_return there == wanted.flatten();
+}
+
+/// Where a segment ends what is behind it has to be explained.
+Task<Status> Recovery::look_behind(const Instance& log,
+                                   ReplayedFile& file,
+                                   uint64_t position) const {
+    if (file.size() <= position || (guarded_ && !log.cuts.empty())) co_return Status();
+    const uint64_t extra = std::min<uint64_t>(file.size() - position, kLookBytes);
+    CO_TRY(const Buffer there, co_await file.read(position, extra));
+    const auto is_zero = [](std::byte b) { return b == std::byte{0}; };
+    if (std::ranges::all_of(there.span(), is_zero)) co_return Status();
+    co_return std::unexpected(foreign(file.path(), position));
 }
 
 /// With a picture only what is younger than that, or on its way out, can have left a file that nobody
@@ -428,7 +452,7 @@ bool Recovery::has_unknown_files(const Instance& log) {
 
 /// One that was closed when the picture was taken, and synced, is as it should be.
 bool Recovery::is_settled(const Instance& log, Offset segment_base) {
-    return log.pictured && log.cuts.empty() && !log.touched.contains(segment_base) &&
+    return log.pictured && log.cuts.empty() && !log.files.contains(segment_base) &&
            segment_base < log.known->segments.back().base;
 }
 
@@ -447,9 +471,12 @@ Task<Status> Recovery::finish(Instance& log) {
 }
 
 Task<Status> Recovery::settle(Instance& log) {
-    if (log.unsynced.empty()) co_return Status();
-    for (const std::string& path : log.unsynced) CO_TRY_STATUS(co_await sync_file(files_, path));
-    log.unsynced.clear();
+    if (log.metadata_written) {
+        const std::string path = join_path(log.path, kPartitionMetadataFile);
+        CO_TRY_STATUS(co_await sync_file(files_, path, SyncBy::sweep));
+    }
+    for (auto& [base, file] : log.files) CO_TRY_STATUS(co_await file.check());
+    log.files.clear();
     co_return Status();
 }
 
@@ -465,8 +492,9 @@ bool Recovery::was_cut_away(const Instance& log, Offset segment_base) {
 /// Segments behind the last one, indexes and snapshots that can no longer be trusted.
 Task<Status> Recovery::remove_behind(Instance& log) {
     const Offset cut = lowest_cut(log);
+    const bool written = log.placed && !log.files.empty();
     const Offset first =
-        !log.placed || log.touched.empty() ? log.segment_base : std::min(*log.touched.begin(), log.segment_base);
+        written ? std::min(log.files.begin()->first, log.segment_base) : log.segment_base;
     CO_TRY(const auto entries, co_await files_.list(log.path));
     for (const DirectoryEntry& entry : entries) {
         if (entry.is_directory) continue;
@@ -487,38 +515,27 @@ Task<Status> Recovery::remove_behind(Instance& log) {
         } else if (const auto snapshot = parse_offset_file(entry.name, kSnapshotSuffix)) {
             remove = *snapshot > cut;
         }
-        if (remove) CO_TRY_STATUS(co_await remove_file(files_, path));
+        if (!remove) continue;
+        if (const auto base = parse_offset_file(entry.name, kLogSuffix)) log.files.erase(*base);
+        CO_TRY_STATUS(co_await remove_file(files_, path));
     }
     co_return Status();
 }
 
 /// A segment ends where the journal says.
 Task<Status> Recovery::end_segment(Instance& log, Offset base, uint64_t position) {
-    const std::string path = segment_path(log, base, kLogSuffix);
-    OpenOptions options;
-    options.write = true;
-    options.create = true;
-    CO_TRY(const auto file, co_await files_.open(path, options));
-    CO_TRY(const FileStatus status, co_await files_.status(path));
-    if (status.size < position) {
+    ReplayedFile& file = file_of(log, base);
+    CO_TRY_STATUS(co_await file.open());
+    if (file.size() < position) {
         co_return fail(ErrorCode::corrupt,
                        fmt::format("{} has {} bytes, the journal begins behind them and ends at "
                                    "{}: bytes that were synced are gone",
-                                   path, status.size, position));
+                                   file.path(), file.size(), position));
     }
-    if (status.size > position) {
-        const uint64_t extra = std::min<uint64_t>(status.size - position, kLookBytes);
-        BlockRef block = make_block(extra);
-        CO_TRY(const size_t got, co_await file->read(position, extra, block));
-        const auto written = std::find_if(block->data(), block->data() + got,
-                                          [](std::byte b) { return b != std::byte{0}; });
-        const bool zeros = written == block->data() + got;
-        if (!zeros && (log.cuts.empty() || !guarded_)) {
-            co_return std::unexpected(foreign(path, position));
-        }
-    }
-    log.unsynced.push_back(path);
-    co_return co_await resize_anew(*file, position);
+    CO_TRY_STATUS(co_await look_behind(log, file, position));
+    CO_TRY_STATUS(co_await file.end_at(position));
+    file.rest();
+    co_return Status();
 }
 
 }  // namespace ottla::storage

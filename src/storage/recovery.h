@@ -20,11 +20,12 @@
 #include <string>
 #include <vector>
 
-#include "base/growing_buffer.h"
 #include "ottla/ports.h"
 #include "ottla/test_faults.h"
 #include "storage/journal_replay.h"
 #include "storage/known_logs.h"
+#include "storage/log_config.h"
+#include "storage/replayed_file.h"
 
 namespace ottla::storage {
 
@@ -51,7 +52,7 @@ public:
              std::string directory,
              bool guarded,
              const KnownLogs& known,
-             TestFaults faults = {});
+             const StorageSettings& settings = {});
 
     Task<Status> run(std::vector<JournalChain> chains);
     /// Null: no journal speaks of it.
@@ -99,13 +100,13 @@ private:
         KnownLogs::Entry known;
         /// `known` has a picture that is still true.
         bool pictured = false;
-        // Second pass: bytes that go to one place.
+        // Second pass: bytes that go to one place, as they lie in what was read of the journal.
         Offset run_base{0};
         uint64_t run_position = 0;
-        GrowingBuffer run;
-        std::set<Offset> touched;
-        /// Paths that wait for the sweep over all logs (run).
-        std::vector<std::string> unsynced;
+        Chain run;
+        /// By their bases. They wait for the sweep over all logs (run), as does partition.metadata.
+        std::map<Offset, ReplayedFile> files;
+        bool metadata_written = false;
     };
 
     Task<Status> first_pass(JournalChain chain);
@@ -131,8 +132,10 @@ private:
     Task<Status> rename(Instance& log);
     Task<Status> flush_run(Instance& log);
     Task<Status> flush_runs();
-    Task<Status> compare(File& file, const Instance& log, Buffer wanted);
-    Task<Result<bool>> has_already(File& file, const Instance& log, Buffer wanted);
+    [[nodiscard]] ReplayedFile& file_of(Instance& log, Offset base);
+    Task<Status> compare(ReplayedFile& file, uint64_t position, Chain wanted) const;
+    Task<Result<bool>> has_already(ReplayedFile& file, uint64_t position, Chain wanted) const;
+    Task<Status> look_behind(const Instance& log, ReplayedFile& file, uint64_t position) const;
     [[nodiscard]] static bool has_unknown_files(const Instance& log);
     [[nodiscard]] static bool is_settled(const Instance& log, Offset segment_base);
     Task<Status> finish(Instance& log);
@@ -149,11 +152,15 @@ private:
     const std::string directory_;
     const bool guarded_;
     const TestFaults faults_;
+    /// What the journals' memory may take, which nobody uses yet.
+    const size_t most_pending_;
+    ReplayDescriptors descriptors_;
     std::map<uint64_t, Instance> logs_;
     const KnownLogs& known_;
     std::set<std::string> directories_;
     std::map<TopicPartition, ReplayedLog> replayed_;
     std::set<uint64_t> gone_;
+    /// What was read of the journals since all runs were written; it is held by them.
     size_t pending_bytes_ = 0;
 };
 

@@ -27,7 +27,7 @@ struct ReadPlace {
     size_t whole = 0;  ///< with what comes before and behind
 };
 
-ReadPlace place_for(uint64_t position, size_t length) {
+ReadPlace place_for(FileSystem& files, uint64_t position, size_t length) {
     ReadPlace place;
     place.whole = length;
     if (length < kLeastBlocks) {
@@ -38,9 +38,9 @@ ReadPlace place_for(uint64_t position, size_t length) {
     const size_t over = (place.lead + length) % kDirectAlignment;
     place.whole += place.lead + (over == 0 ? 0 : kDirectAlignment - over);
     // Aligned by hand: glibc maps and unmaps an aligned block of this size each time, 250 page faults.
-    place.block = make_block(place.whole + kDirectAlignment);
-    const auto address = reinterpret_cast<uintptr_t>(place.block->data());
-    place.begin = place.lead + (kDirectAlignment - address % kDirectAlignment);
+    place.block = files.read_block(place.whole + kDirectAlignment);
+    const size_t misaligned = reinterpret_cast<uintptr_t>(place.block->data()) % kDirectAlignment;
+    place.begin = place.lead + (misaligned == 0 ? 0 : kDirectAlignment - misaligned);
     return place;
 }
 
@@ -79,6 +79,11 @@ uint64_t Segment::offset_index_bytes() const {
 uint64_t Segment::time_index_bytes() const {
     const uint64_t dropped = in_files_.times > 0 ? in_files_.times : most_index_entries();
     return (indexes_loaded_ ? times_.size() : dropped) * TimeIndex::kEntryBytes;
+}
+void Segment::trim_indexes() {
+    offsets_.trim();
+    times_.trim();
+    transactions_.trim();
 }
 size_t Segment::index_bytes() const {
     const size_t of_sums =
@@ -137,6 +142,8 @@ void Segment::note_truncate(Offset offset, uint64_t position) {
     max_timestamp_ = times_.last().timestamp;
     offset_of_max_timestamp_ = times_.last().offset;
     if (position == 0) first_timestamp_.reset();
+    // The lane cuts the file, with what is reserved behind.
+    reserved_ = 0;
     finished_ = false;
     sums_.reset();
     sums_were_sought_ = false;
@@ -154,6 +161,8 @@ void Segment::reset_notes() {
     lacks_transactions_ = false;
     ++index_cuts_;
     in_files_ = synced_in_files_ = {};
+    has_tail_ = false;
+    reserved_ = 0;
     size_ = 0;
     bytes_since_index_entry_ = 0;
     max_timestamp_ = kNoTimestamp;
@@ -174,6 +183,7 @@ Task<Result<std::shared_ptr<File>>> Segment::file(bool create) {
         auto created = co_await files_.open(log_path(), options);
         opened = std::move(created);
         names_changed_ = true;
+        made_ = opened.has_value();
         file_.note_dirty();
     }
     // Somebody may have been quicker; also before a swap took the name and holds the file open.
@@ -211,15 +221,37 @@ Task<Status> Segment::truncate_file(uint64_t size) {
     const auto done = co_await target->truncate(size);
     file_.note_dirty();
     if (!done) co_return std::unexpected(done.error());
+    reserved_ = 0;
+    has_tail_ = false;
     co_return Status();
 }
 
+Task<Status> Segment::reserve(uint64_t bytes) {
+    CO_TRY(const std::shared_ptr<File> target, co_await file(true));
+    const uint64_t cuts = index_cuts_;
+    has_tail_ = true;
+    file_.note_dirty();
+    const auto done = co_await target->allocate(0, bytes);
+    file_.note_dirty();
+    // What a truncation in memory cuts is cut from the file too, later.
+    if (done && cuts == index_cuts_) reserved_ = bytes;
+    if (!done && done.error().code == ErrorCode::io_error) co_return std::unexpected(done.error());
+    if (!done) co_return co_await truncate_file(0);
+    co_return Status();
+}
+
+Task<Status> Segment::trim() {
+    if (!has_tail_) co_return Status();
+    co_return co_await truncate_file(size_);
+}
+
 Task<Status> Segment::write_indexes() {
+    CO_TRY_STATUS(co_await trim());
     times_.maybe_append(max_timestamp_, offset_of_max_timestamp_);
     const uint64_t covered = size_;
     CO_TRY_STATUS(co_await write_index_entries());
     CO_TRY_STATUS(co_await write_transactions());
-    indexes_dirty_ = true;
+    note_indexes_written();
     finished_ = covered == size_;
     co_return Status();
 }
@@ -235,21 +267,14 @@ Task<Status> Segment::write_transactions() {
     }
     transaction_file_ = true;
     Buffer bytes = transactions_.bytes();
-    co_return co_await write_file(files_, path(kTransactionIndexSuffix), bytes, false);
+    co_return co_await files_.put(path(kTransactionIndexSuffix), bytes);
 }
 
 Task<Status> Segment::save_transactions() {
     CO_TRY_STATUS(co_await write_transactions());
-    if (transaction_file_) CO_TRY_STATUS(co_await sync_file(kTransactionIndexSuffix));
-    co_return Status();
-}
-
-Task<Status> Segment::sync_file(std::string_view suffix) {
-    OpenOptions options;
-    options.write = true;
-    const std::string name = path(suffix);
-    CO_TRY(const auto file, co_await files_.open(name, options));
-    CO_TRY([[maybe_unused]] size_t synced, co_await file->sync());
+    if (transaction_file_) {
+        CO_TRY_STATUS(co_await sync_file(files_, path(kTransactionIndexSuffix)));
+    }
     co_return Status();
 }
 
@@ -260,40 +285,79 @@ Task<Status> Segment::sync() {
         const auto synced = co_await target->sync();
         if (!synced) co_return std::unexpected(synced.error());
     }
-    if (indexes_dirty_) {
-        indexes_dirty_ = false;
-        indexes_in_doubt_ = true;
-        const IndexFiles covered = in_files_;
-        const uint64_t cuts = index_cuts_;
-        CO_TRY_STATUS(co_await sync_file(kOffsetIndexSuffix));
-        CO_TRY_STATUS(co_await sync_file(kTimeIndexSuffix));
-        if (transaction_file_) CO_TRY_STATUS(co_await sync_file(kTransactionIndexSuffix));
-        indexes_in_doubt_ = false;
-        if (cuts == index_cuts_) synced_in_files_ = covered;
+    if (!indexes_dirty_) co_return Status();
+    co_return co_await sync_indexes(SyncBy::each, in_files_, index_cuts_);
+}
+
+void Segment::begin_sweep() {
+    file_.begin_sweep();
+    swept_indexes_.reset();
+    if (!indexes_dirty_) return;
+    swept_indexes_ = in_files_;
+    swept_cuts_ = index_cuts_;
+}
+
+/// As in `sync`, by the descriptor that wrote: it was told what failed since.
+Task<Status> Segment::end_sweep() {
+    if (file_.is_swept()) {
+        CO_TRY(const std::shared_ptr<File> target, co_await file(true));
+        file_.note_swept();
+        const auto arrived = co_await target->check();
+        if (!arrived) co_return std::unexpected(arrived.error());
     }
+    if (!swept_indexes_) co_return Status();
+    const IndexFiles covered = *std::exchange(swept_indexes_, std::nullopt);
+    co_return co_await sync_indexes(SyncBy::sweep, covered, swept_cuts_);
+}
+
+Task<Status> Segment::sync_indexes(SyncBy by, IndexFiles covered, uint64_t cuts) {
+    indexes_dirty_ = false;
+    indexes_in_doubt_ = true;
+    CO_TRY_STATUS(co_await sync_file(files_, path(kOffsetIndexSuffix), by));
+    CO_TRY_STATUS(co_await sync_file(files_, path(kTimeIndexSuffix), by));
+    if (transaction_file_) {
+        CO_TRY_STATUS(co_await sync_file(files_, path(kTransactionIndexSuffix), by));
+    }
+    indexes_in_doubt_ = false;
+    if (cuts == index_cuts_) synced_in_files_ = covered;
     co_return Status();
 }
 
-Task<Result<Buffer>> Segment::read(uint64_t position, size_t length) {
+void Segment::note_indexes_written() {
+    indexes_dirty_ = true;
+    swept_indexes_.reset();
+}
+
+Task<Result<Buffer>> Segment::read(uint64_t position,
+                                   size_t length,
+                                   std::shared_ptr<CrcWalk> walk) {
     CO_TRY(const std::shared_ptr<File> source, co_await file(false));
-    const ReadPlace place = place_for(position, length);
+    const ReadPlace place = place_for(files_, position, length);
     if (length <= kMostInline) {
         auto cached = source->read_cached(position, {place.block->data() + place.begin, length});
         if (cached) co_return Buffer{place.block, place.begin, *cached};
         if (cached.error().code != ErrorCode::would_block)
             co_return std::unexpected(cached.error());
     }
-    CO_TRY(const size_t got, co_await source->read(position - place.lead, place.whole, place.block,
-                                                   place.begin - place.lead));
+    if (walk) walk->expect(place.lead, length);
+    auto reading = source->read(position - place.lead, place.whole, place.block,
+                                place.begin - place.lead, std::move(walk));
+    CO_TRY(const size_t got, co_await reading);
     const size_t wanted = std::clamp(got, place.lead, place.lead + length) - place.lead;
     co_return Buffer{place.block, place.begin, wanted};
 }
 
-Task<Result<SegmentEnd>> Segment::walk(uint64_t from, BatchCursor::Crc crc, BatchVisitor& visitor) {
+Task<Result<SegmentEnd>> Segment::walk(uint64_t from,
+                                       BatchCursor::Crc crc,
+                                       BatchVisitor& visitor,
+                                       uint64_t limit) {
     SegmentEnd end{from, base_, std::nullopt};
     size_t piece = kWalkPiece;
     for (;;) {
-        CO_TRY(const Buffer bytes, co_await read(end.position, piece));
+        // Nothing is asked for in vain: what is little and cached is read on the spot.
+        const size_t wanted = std::min<uint64_t>(piece, limit - std::min(limit, end.position));
+        if (wanted == 0) co_return end;
+        CO_TRY(const Buffer bytes, co_await read(end.position, wanted));
         if (bytes.empty()) co_return end;
         BatchCursor cursor(bytes.span(), crc);
         const uint64_t start = end.position;
@@ -307,7 +371,7 @@ Task<Result<SegmentEnd>> Segment::walk(uint64_t from, BatchCursor::Crc crc, Batc
             piece = kWalkPiece;
             continue;
         }
-        const bool whole_file = bytes.size() < piece;
+        const bool whole_file = bytes.size() < wanted || start + bytes.size() == limit;
         if (step == BatchStep::torn && !whole_file) {
             // The piece ends inside a batch: from its start again, with room for all of it.
             const std::span<const std::byte> rest = bytes.span().subspan(end.position - start);
@@ -349,7 +413,7 @@ Task<Status> Segment::load() {
     co_return Status();
 }
 
-Task<Status> Segment::load_indexes() {
+Task<Status> Segment::load_indexes(std::optional<SegmentSums> sums) {
     const uint64_t most = static_cast<uint64_t>(limits_.index_bytes) + TimeIndex::kEntryBytes;
     while (!indexes_loaded_) {
         const uint64_t cuts = index_cuts_;
@@ -369,6 +433,10 @@ Task<Status> Segment::load_indexes() {
         Status fits = offsets_.load(offsets.span(), size_);
         if (fits) fits = times_.load(times.span());
         if (fits) fits = transactions_.load(aborted.span(), base_);
+        const bool summed = !sums || (sums->offsets == sum_of(offsets.span()) &&
+                                      sums->times == sum_of(times.span()) &&
+                                      sums->transactions == sum_of(aborted.span()));
+        if (fits && !summed) fits = fail(ErrorCode::corrupt, "they are not those of its sums");
         if (!fits) {
             clear_indexes();
             co_return fits;
@@ -433,21 +501,36 @@ private:
     BatchVisitor* next_;
 };
 
-Task<Result<SegmentEnd>> Segment::recover(BatchVisitor* visitor, Offset keep_below) {
+Task<Result<bool>> Segment::has_zeros_only(uint64_t from) {
+    for (;;) {
+        CO_TRY(const Buffer bytes, co_await read(from, kWalkPiece));
+        if (bytes.empty()) co_return true;
+        const auto is_zero = [](std::byte one) { return one == std::byte{0}; };
+        if (!std::ranges::all_of(bytes.span(), is_zero)) co_return false;
+        from += bytes.size();
+    }
+}
+
+Task<Result<SegmentEnd>> Segment::recover(BatchVisitor* visitor, Offset keep_below, Offset filled) {
     reset_notes();
     lacks_transactions_ = true;
     SegmentBuilder builder(*this, visitor);
     CO_TRY(const FileStatus status, co_await files_.status(log_path()));
     CO_TRY(SegmentEnd end, co_await walk(0, BatchCursor::Crc::check, builder));
-    const bool torn = end.position < status.size && end.offset >= keep_below;
+    bool torn = end.position < status.size && end.offset >= keep_below;
+    if (end.damage && end.offset >= filled) {
+        CO_TRY(const bool unused, co_await has_zeros_only(end.position));
+        if (unused) end.damage.reset();
+        torn = torn || unused;
+    }
     if (torn) CO_TRY_STATUS(co_await truncate_file(end.position));
     size_ = torn ? end.position : status.size;
     co_return end;
 }
 
-Task<Result<SegmentEnd>> Segment::catch_up(BatchVisitor* visitor) {
+Task<Result<SegmentEnd>> Segment::catch_up(BatchVisitor* visitor, uint64_t end) {
     SegmentBuilder builder(*this, visitor);
-    co_return co_await walk(size_, BatchCursor::Crc::check, builder);
+    co_return co_await walk(size_, BatchCursor::Crc::check, builder, end);
 }
 
 Task<Status> Segment::remove_files() {

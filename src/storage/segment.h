@@ -5,7 +5,9 @@
 //
 // Two sides. Memory: `note_append` says that a batch takes its place at `size()`, as Kafka's
 // LogSegment counts index entries, timestamps and the reasons to roll. Files: `write`, `sync`,
-// `write_indexes`, `truncate_file`; a segment that was only noted has no file yet. The index of a
+// `write_indexes`, `truncate_file`; a segment that was only noted has no file yet. Room that was reserved
+// for it (`reserve`) lies behind its batches as zeros, up to the end of the file, until it is finished or
+// truncated: whoever reads the file goes by size(). The index of a
 // growing segment is in memory; its files have a part of it that a catalogue vouches for
 // (`save_new_entries`, `entry`, `restore`), all of it when it is finished (rolled, closed), and are
 // rebuilt by `recover` otherwise. The file is opened when it is needed and closed when OpenFiles needs
@@ -28,7 +30,9 @@
 #include "ottla/task.h"
 #include "ottla/types.h"
 #include "records/batch.h"
+#include "storage/atomic_file.h"
 #include "storage/catalogue.h"
+#include "storage/crc_walk.h"
 #include "storage/index_cache.h"
 #include "storage/offset_index.h"
 #include "storage/open_files.h"
@@ -116,7 +120,13 @@ public:
         limits_.jitter_ms = std::min(jitter, limits.segment_ms);
     }
     /// Forgets what was noted from `offset` on, which lies at `position`.
+    /// The largest time is that of the last index entry then, until note_largest_time.
     void note_truncate(Offset offset, uint64_t position);
+    void note_largest_time(WallTime time, Offset offset) {
+        if (time <= max_timestamp_) return;
+        max_timestamp_ = time;
+        offset_of_max_timestamp_ = offset;
+    }
 
     // Files. One at a time, except read.
     /// Makes the file if there is none. `bytes` lie at `position`.
@@ -124,18 +134,35 @@ public:
     /// The same past the page cache, through `direct`, another descriptor of it: whole blocks.
     Task<Status> write_direct(std::shared_ptr<File> direct, uint64_t position, Chain bytes);
     Task<Status> truncate_file(uint64_t size);
-    /// The final time index entry, then both index files, exactly as long as their entries.
+    /// Room for `bytes` in a file that has none yet; none of it where the disk has not that much to give.
+    Task<Status> reserve(uint64_t bytes);
+    /// Is the next batch's place, of `bytes`, on the disk already?
+    [[nodiscard]] bool has_room(size_t bytes) const { return size_ + bytes <= reserved_; }
+    /// Its file was made here; said once.
+    [[nodiscard]] bool take_made() { return std::exchange(made_, false); }
+    /// The room behind its batches is given back. The final time index entry, then both index files,
+    /// exactly as long as their entries.
     Task<Status> write_indexes();
     /// Index entries that only memory has go behind those in the files, if they are that many.
     Task<Status> save_new_entries(size_t at_least);
     /// Log and index files, if they changed since the last sync. Names are the caller's
     /// sync_directory.
     Task<Status> sync();
+    /// The same by a sync_all of the caller's, with many others: between these two. What changes meanwhile
+    /// stays dirty.
+    void begin_sweep();
+    Task<Status> end_sweep();
     /// At most `length` bytes at `position`; a few that are cached at once. Short only at the end of
-    /// the file.
-    Task<Result<Buffer>> read(uint64_t position, size_t length);
-    /// Walks the whole batches in [from, size of the file), checking CRCs if asked.
-    Task<Result<SegmentEnd>> walk(uint64_t from, BatchCursor::Crc crc, BatchVisitor& visitor);
+    /// the file. `walk`: over it, if an I/O thread reads it.
+    Task<Result<Buffer>> read(uint64_t position,
+                              size_t length,
+                              std::shared_ptr<CrcWalk> walk = nullptr);
+    /// Walks the whole batches in [from, size of the file), checking CRCs if asked; nothing is read from
+    /// `limit` on.
+    Task<Result<SegmentEnd>> walk(uint64_t from,
+                                  BatchCursor::Crc crc,
+                                  BatchVisitor& visitor,
+                                  uint64_t limit = UINT64_MAX);
 
     /// There is a .txnindex file of it: whoever listed the directory says so before load.
     void expect_transaction_file() { transaction_file_ = true; }
@@ -149,8 +176,12 @@ public:
     /// fit: recover.
     Task<Status> load();
     /// Walks from the beginning with CRCs, cuts the file behind the last good batch, builds the
-    /// indexes anew. Damage below `keep_below` is no torn end: nothing is cut.
-    Task<Result<SegmentEnd>> recover(BatchVisitor* visitor, Offset keep_below = Offset{0});
+    /// indexes anew. Damage below `keep_below` is no torn end: nothing is cut. Zeros up to the end of
+    /// the file are reserved room that nobody used, if they begin at `filled` or later: they are cut
+    /// and are no damage.
+    Task<Result<SegmentEnd>> recover(BatchVisitor* visitor,
+                                     Offset keep_below = Offset{0},
+                                     Offset filled = Offset{INT64_MAX});
     /// Its indexes were built anew (adopt_indexes), but for the aborted transactions.
     void lose_transactions() { lacks_transactions_ = true; }
     /// What a catalogue says of it. `growing`: a few index entries are said too, for the next append.
@@ -158,14 +189,17 @@ public:
     /// From a catalogue. Reads nothing but index entries that a growing one has in its files; `corrupt`
     /// if those are not the ones that were vouched for.
     Task<Status> restore(SegmentEntry from);
-    /// Walks with CRCs what the file has behind size().
-    Task<Result<SegmentEnd>> catch_up(BatchVisitor* visitor);
-    /// The index files are read again if they were dropped (drop_indexes).
-    Task<Status> load_indexes();
+    /// Walks with CRCs what the file has behind size(), up to `end`.
+    Task<Result<SegmentEnd>> catch_up(BatchVisitor* visitor, uint64_t end);
+    /// The index files are read again if they were dropped (drop_indexes). `corrupt` if they make no
+    /// sense, or are not those of `sums`.
+    Task<Status> load_indexes(std::optional<SegmentSums> sums = {});
     /// And sums that can be read again. Not of a growing one, while pinned, or before the files say
     /// all there is and are synced. For IndexCache, which knows that it is closed.
     void drop_indexes();
-    /// Memory that they and the sums take.
+    /// They grow no more: what was kept for that is given back.
+    void trim_indexes();
+    /// Memory that they and the sums take, of a segment that was trimmed.
     [[nodiscard]] size_t index_bytes() const;
     [[nodiscard]] KeptIndexes& kept_indexes() { return kept_indexes_; }
     /// Takes those of `scratch`, which noted the batches of this segment's file: all of a closed
@@ -212,11 +246,14 @@ private:
     void reset_notes();
     void clear_indexes();
     [[nodiscard]] uint64_t most_index_entries() const;
+    void note_indexes_written();
     Task<Status> write_index_entries();
     Task<Status> write_index_file(std::string_view suffix, uint64_t position, Buffer entries);
     Task<Result<Buffer>> vouched_entries(std::string_view suffix, size_t bytes, uint32_t crc);
     Task<Status> write_transactions();
-    Task<Status> sync_file(std::string_view suffix);
+    Task<Status> sync_indexes(SyncBy by, IndexFiles covered, uint64_t cuts);
+    Task<Status> trim();
+    Task<Result<bool>> has_zeros_only(uint64_t from);
 
     FileSystem& files_;
     std::string directory_;
@@ -225,6 +262,8 @@ private:
     SegmentLimits limits_;
     const WallTime created_;
     uint64_t size_ = 0;
+    /// Blocks up to here are the file's, as far as this life knows.
+    uint64_t reserved_ = 0;
     OffsetIndex offsets_;
     TimeIndex times_;
     TransactionIndex transactions_;
@@ -239,7 +278,13 @@ private:
     KeptFile file_;
     KeptIndexes kept_indexes_{*this};
     bool has_file_ = false;
+    bool made_ = false;
+    /// The file may be longer than its batches.
+    bool has_tail_ = false;
     bool indexes_dirty_ = false;
+    /// A sweep covers them, as they were then.
+    std::optional<IndexFiles> swept_indexes_;
+    uint64_t swept_cuts_ = 0;
     /// A sync of them is under way, or failed.
     bool indexes_in_doubt_ = false;
     bool indexes_loaded_ = true;

@@ -26,7 +26,7 @@ IndexFiles index_files_of(const OffsetIndex& offsets, const TimeIndex& times) {
 /// Exactly as long as its entries afterwards: what an earlier life left behind them goes.
 Task<Status> Segment::write_index_file(std::string_view suffix, uint64_t position, Buffer entries) {
     const std::string name = path(suffix);
-    if (position == 0) co_return co_await write_file(files_, name, entries, false);
+    if (position == 0) co_return co_await files_.put(name, entries);
     OpenOptions options;
     options.write = true;
     CO_TRY(const std::unique_ptr<File> file, co_await files_.open(name, options));
@@ -57,7 +57,7 @@ Task<Status> Segment::write_index_entries() {
         kOffsetIndexSuffix, before.offsets * OffsetIndex::kEntryBytes, offsets));
     CO_TRY_STATUS(
         co_await write_index_file(kTimeIndexSuffix, before.times * TimeIndex::kEntryBytes, times));
-    indexes_dirty_ = true;
+    note_indexes_written();
     if (cuts == index_cuts_) in_files_ = after;
     co_return Status();
 }
@@ -78,6 +78,7 @@ SegmentEntry Segment::entry(bool growing) const {
     said.bytes_since_index_entry = bytes_since_index_entry_;
     said.finished = finished_ && !indexes_dirty_;
     said.has_transactions = said.finished && transaction_file_;
+    said.has_tail = has_tail_;
     const bool few = indexes_loaded_ && offsets_.size() <= kFewEntries &&
                      times_.size() <= kFewEntries && transactions_.entries().size() <= kFewEntries;
     said.inlined = !said.finished || (growing && few);
@@ -111,6 +112,7 @@ Task<Status> Segment::restore(SegmentEntry from) {
     bytes_since_index_entry_ = from.bytes_since_index_entry;
     finished_ = from.finished;
     transaction_file_ = from.has_transactions;
+    has_tail_ = from.has_tail;
     // One that was closed behind the picture's back may have got a file.
     transaction_file_may_exist_ = !from.finished;
     indexes_loaded_ = from.inlined;

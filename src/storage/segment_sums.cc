@@ -130,6 +130,7 @@ void HeadSummer::note(const BatchView& batch) {
 
 std::vector<HeadChunk> HeadSummer::finish() {
     if (position_ > begin_) chunks_.push_back({static_cast<uint32_t>(position_), crc_});
+    chunks_.shrink_to_fit();
     return std::move(chunks_);
 }
 

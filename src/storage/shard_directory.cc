@@ -107,11 +107,17 @@ void ShardDirectory::fail_with(const Error& why) {
     }
 }
 
+void ShardDirectory::found_no_direct() {
+    if (!std::exchange(takes_direct_, false)) return;
+    if (observer_ != nullptr) observer_->directory_is_buffered(served_.path);
+}
+
 void ShardDirectory::report(const Damage& damage) {
     switch (damage.kind) {
         case Damage::Kind::batch: ++damage_counts_.batches; break;
         case Damage::Kind::index: ++damage_counts_.indexes; break;
         case Damage::Kind::state: ++damage_counts_.states; break;
+        case Damage::Kind::file: ++damage_counts_.files; break;
     }
     if (observer_ != nullptr) observer_->damage_found(damage);
 }
@@ -123,26 +129,30 @@ bool ShardDirectory::is_pressed() const {
            journal_.wants_checkpoint();
 }
 
-ShardDirectory::Room ShardDirectory::admits(size_t bytes) {
+ShardDirectory::Room ShardDirectory::admits(size_t bytes, uint64_t cost) {
     const size_t wanted = std::max(refused_bytes_, bytes);
-    const DiskRoom::Answer disk = disk_.ask(disk_cost(wanted));
+    const uint64_t wanted_cost = std::max(refused_cost_, cost);
+    const DiskRoom::Answer disk = disk_.ask(wanted_cost);
     if (disk == DiskRoom::Answer::full) {
         refused_bytes_ = 0;
+        refused_cost_ = 0;
         disk_refused(full_disk());
         return Room::disk_full;
     }
     if (disk == DiskRoom::Answer::admitted && journal_.fits(wanted)) {
         refused_bytes_ = 0;
+        refused_cost_ = 0;
         return Room::yes;
     }
     refused_bytes_ = wanted;
+    refused_cost_ = wanted_cost;
     note_pressure();
     return Room::wait;
 }
 
 bool ShardDirectory::has_room_for_copy(size_t bytes) {
     const size_t wanted = std::max(refused_bytes_, bytes);
-    const DiskRoom::Answer disk = disk_.ask(disk_cost(wanted));
+    const DiskRoom::Answer disk = disk_.ask(std::max(refused_cost_, disk_cost(bytes)));
     if (disk == DiskRoom::Answer::admitted) return journal_.fits(wanted);
     if (disk == DiskRoom::Answer::full) disk_refused(full_disk());
     space_used_.notify_all();
@@ -152,7 +162,7 @@ bool ShardDirectory::has_room_for_copy(size_t bytes) {
 
 bool ShardDirectory::has_room() {
     if (error_) return true;
-    const DiskRoom::Answer disk = disk_.ask(disk_cost(refused_bytes_));
+    const DiskRoom::Answer disk = disk_.ask(refused_cost_);
     if (disk == DiskRoom::Answer::wait) return false;
     return disk == DiskRoom::Answer::full || journal_.fits(refused_bytes_);
 }
@@ -177,6 +187,7 @@ Task<> ShardDirectory::wait_for_room() {
         if (!woken) co_return;
     }
     refused_bytes_ = 0;
+    refused_cost_ = 0;
 }
 
 // The journal's news.
@@ -191,9 +202,9 @@ bool ShardDirectory::acts_when_written(const JournalGroup& group) const {
 void ShardDirectory::group_written(const JournalGroup& group) {
     for (const GroupMark& mark : group.marks) {
         LogParts* log = find(mark.instance);
-        if (log != nullptr && log->config.durability == Durability::relaxed) {
-            log->advance_durable(mark.end);
-        }
+        if (log == nullptr) continue;
+        const bool relaxed = log->config.durability == Durability::relaxed;
+        if (relaxed || settings_.faults.relax_whole_group) log->advance_durable(mark.end);
     }
 }
 
@@ -431,13 +442,14 @@ Task<Status> ShardDirectory::sync_logs(std::vector<uint64_t> instances) {
     };
     auto preparing = fan_out(runtime(), instances.size(), kLogsAtOnce, prepare);
     CO_TRY_STATUS(co_await std::move(preparing));
-    // Of many logs the file system writes everything in one sweep. What follows finds the files
-    // clean and only asks each whether its bytes arrived; a second sweep takes the names.
+    // Of many logs the file system writes everything in one sweep. Then each file is only asked whether
+    // its bytes arrived, without a way to the disk; a second sweep takes the names.
     const bool sweep = found.logs > settings_.sync_all_above;
     if (sweep) CO_TRY_STATUS(final_status(co_await files().sync_all(served_.path)));
     // A planted bug believes the sweep.
     if (!sweep || !settings_.faults.believe_sync_all) {
-        auto sync = [this, &instances, sweep](size_t i) { return sync_log(instances[i], !sweep); };
+        const SyncBy by = sweep ? SyncBy::sweep : SyncBy::each;
+        auto sync = [this, &instances, by](size_t i) { return sync_log(instances[i], by); };
         auto syncing = fan_out(runtime(), instances.size(), kLogsAtOnce, sync);
         CO_TRY_STATUS(co_await std::move(syncing));
     }
@@ -462,15 +474,16 @@ Task<Status> ShardDirectory::prepare_sync(uint64_t instance, Unsynced& found) {
     log->parent_changed = false;
     found.logs += log->has_unsynced() ? 1 : 0;
     const Status written = co_await log->write_small_files();
+    log->begin_sweep();
     log->lane.give_back(1);
     co_return written;
 }
 
-Task<Status> ShardDirectory::sync_log(uint64_t instance, bool names_too) {
+Task<Status> ShardDirectory::sync_log(uint64_t instance, SyncBy by) {
     LogParts* log = find(instance);
     if (log == nullptr || !log->has_unsynced()) co_return Status();
     CO_TRY_STATUS(co_await log->lane.take(1));
-    const Status synced = co_await log->sync_files(names_too);
+    const Status synced = co_await log->sync_files(by);
     log->lane.give_back(1);
     co_return final_status(synced);
 }

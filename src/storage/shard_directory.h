@@ -74,9 +74,11 @@ public:
     void remove(LogParts& log);
 
     enum class Room : uint8_t { yes, wait, disk_full };
-    /// May a batch of `bytes` be appended? If it has to wait it is what the next waiter waits for, and
-    /// no smaller one overtakes it.
-    [[nodiscard]] Room admits(size_t bytes);
+    /// May a batch of `bytes` that costs so much of the disk be appended? If it has to wait it is what
+    /// the next waiter waits for, and no smaller one overtakes it.
+    [[nodiscard]] Room admits(size_t bytes, uint64_t cost);
+    /// May a segment's room be taken in advance? Whoever does takes and settles it.
+    [[nodiscard]] bool spares(uint64_t cost) const { return disk_.spares(cost); }
     /// It was; until `settled` it is owed to the disk.
     void took(uint64_t cost);
     void settled(uint64_t cost) { disk_.settled(cost); }
@@ -95,7 +97,7 @@ public:
 
     /// Until a file did not take them.
     [[nodiscard]] bool writes_direct() const { return settings_.direct_flush && takes_direct_; }
-    void found_no_direct() { takes_direct_ = false; }
+    void found_no_direct();
 
     /// The lane of `log` has work.
     void note_work(LogParts& log);
@@ -159,7 +161,7 @@ private:
     Task<Status> write_catalogue();
     Task<Status> sync_logs(std::vector<uint64_t> instances);
     Task<Status> prepare_sync(uint64_t instance, Unsynced& found);
-    Task<Status> sync_log(uint64_t instance, bool names_too);
+    Task<Status> sync_log(uint64_t instance, SyncBy by);
     Task<Status> finish_log(uint64_t instance);
     Task<Status> finish_logs();
 
@@ -188,6 +190,7 @@ private:
     bool journal_stalled_ = false;
     bool syncing_ = false;
     size_t refused_bytes_ = 0;
+    uint64_t refused_cost_ = 0;
     bool appended_since_tick_ = false;
     Event work_;
     Event room_;

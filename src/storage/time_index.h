@@ -40,7 +40,10 @@ public:
     void truncate_to(Offset offset);
     /// Gives the memory back: `= {}` would keep it.
     void clear() { entries_ = std::vector<Packed>(); }
-    [[nodiscard]] bool holds_memory() const { return entries_.capacity() > 0; }
+    /// Gives back what it took to grow; memory_bytes is then what it holds.
+    void trim() { entries_.shrink_to_fit(); }
+    /// Entries that there is room for. Not for decisions: allocators and builds differ in it.
+    [[nodiscard]] size_t room() const { return entries_.capacity(); }
 
     [[nodiscard]] size_t size() const { return entries_.size(); }
     [[nodiscard]] size_t memory_bytes() const { return entries_.size() * sizeof(Packed); }

@@ -161,6 +161,16 @@ TEST(InspectJournal, TornLastGroupIsANoteAndOneInTheMiddleDamage) {
     }
 }
 
+TEST(InspectJournal, AFileOfZerosWasNotUsedYetAndOneWithoutAnyGroupIsNoJournal) {
+    const Printed unused = print_sample(journal(std::string(2 * kJournalBlockBytes, '\0')));
+    EXPECT_TRUE(unused.intact);
+    EXPECT_EQ(unused.verdict, "");
+    const Printed foreign = print_sample(journal(std::string(2 * kJournalBlockBytes, 'x')));
+    EXPECT_FALSE(foreign.intact);
+    EXPECT_NE(foreign.verdict.find("no group is in this file"), std::string::npos)
+        << foreign.verdict;
+}
+
 TEST(InspectJournal, GroupThatDoesNotNameTheOneBeforeItIsDamage) {
     const std::string bytes = JournalFile(6, 10).group(declare_and_create()).text +
                               JournalFile(6, 12).group(append_entry(500)).text;

@@ -18,6 +18,7 @@ std::vector<Sample> samples() {
     sums.chunks = {{100, 1}, {300, 2}};
     storage::DirectorySums directory;
     directory.stopped = WallTime{1000};
+    directory.metadata = {Offset{7}, 1234};
     directory.files["meta.properties"] = {70, 0xAB};
     return {{FileKind::sums, "data/t-0/00000000000000000500.ottla-sums",
              std::string(storage::sums_bytes(sums).text())},
@@ -34,8 +35,11 @@ TEST(InspectSums, SaysWhatIsSummed) {
     EXPECT_EQ(field(segment.lines[4], "position"), "100");
     EXPECT_EQ(field(segment.lines[4], "bytes"), "200");
     const Printed directory = print_sample(files[1]);
-    ASSERT_EQ(directory.lines.size(), 1U);
-    EXPECT_EQ(field(directory.lines[0], "name"), "\"meta.properties\"");
+    ASSERT_EQ(directory.lines.size(), 2U);
+    EXPECT_EQ(field(directory.lines[0], "name"),
+              "\"__cluster_metadata-0/00000000000000000007.log\"");
+    EXPECT_EQ(field(directory.lines[0], "bytes"), "1234");
+    EXPECT_EQ(field(directory.lines[1], "name"), "\"meta.properties\"");
 }
 
 TEST(InspectSums, AnyFlippedBitIsDamage) {

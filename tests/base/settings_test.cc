@@ -46,6 +46,17 @@ TEST(Settings, AValueOutsideTypeOrBoundsIsRefusedInOneClearSentence) {
     EXPECT_FALSE(settings.set("compression.gzip.level", "0", Source::file));
 }
 
+TEST(Settings, CompactionMustNotBeDueBeforeItIsAllowed) {
+    Settings settings;
+    EXPECT_TRUE(check_topic_overrides(settings, {{"min.compaction.lag.ms", "5"}}));
+    EXPECT_TRUE(check_topic_overrides(
+        settings, {{"min.compaction.lag.ms", "5"}, {"max.compaction.lag.ms", "5"}}));
+    ASSERT_TRUE(settings.set("log.cleaner.max.compaction.lag.ms", "4", Source::file));
+    const Status status = check_topic_overrides(settings, {{"min.compaction.lag.ms", "5"}});
+    ASSERT_FALSE(status);
+    EXPECT_EQ(status.error().code, ErrorCode::invalid_config);
+}
+
 TEST(Settings, AnUnknownNameIsNotFoundAndTheNearestOneIsNamed) {
     Settings settings;
     auto unknown = settings.set("log.segment.byte", "1048576", Source::file);

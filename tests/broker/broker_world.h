@@ -109,7 +109,7 @@ protected:
     }
     Broker& broker() { return *static_cast<BrokerProgram*>(server_.program())->broker; }
     void stop() {
-        sim::run(world_, server_.runtime(0), broker().stop());
+        (void)sim::run(world_, server_.runtime(0), broker().stop());
         server_.kill();
     }
     void kill() { server_.kill(); }

@@ -92,6 +92,33 @@ TEST_F(ClientBytesTest, WithoutRoomOnlyTheFirstFrameGrowsAndTheOthersFollowInOrd
     EXPECT_TRUE(third.went_on);
 }
 
+TEST_F(ClientBytesTest, OfACrowdThatBroughtTooMuchAlongTheLastOnesGo) {
+    Client first(all_, Side::frames);
+    ask_to_grow(first);
+    first.holder.hold(50 * kMiB);  // One large frame is no crowd.
+    std::vector<std::unique_ptr<Client>> crowd;
+    for (int i = 0; i < 20; ++i) {
+        crowd.push_back(std::make_unique<Client>(all_, Side::frames));
+        crowd.back()->holder.hold(kMiB);
+        ask_to_grow(*crowd.back());
+        EXPECT_EQ(crowd.back()->gone, i >= 16) << i;
+        EXPECT_FALSE(crowd.back()->went_on);
+        if (crowd.back()->gone) crowd.back()->holder.hold(0);
+    }
+    EXPECT_NE(crowd.back()->evicted.find("memory is short, and 16 incomplete requests"),
+              std::string::npos)
+        << crowd.back()->evicted;
+    first.holder.wait_for_client(false);
+    first.holder.hold(0);
+    runtime_.run();
+    for (size_t i = 0; i < 16; ++i) {
+        EXPECT_TRUE(crowd[i]->went_on) << i;
+        crowd[i]->holder.wait_for_client(false);
+        crowd[i]->holder.hold(0);
+        runtime_.run();
+    }
+}
+
 TEST_F(ClientBytesTest, AClientThatStallsIsLeftInPeaceUntilSomebodyWaits) {
     Client stalled(all_, Side::answers);
     stalled.holder.hold(9 * kMiB);

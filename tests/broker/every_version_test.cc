@@ -13,6 +13,7 @@
 #include "protocol/describe_log_dirs.h"
 #include "protocol/find_coordinator.h"
 #include "protocol/init_producer_id.h"
+#include "protocol/delete_records.h"
 #include "protocol/list_offsets.h"
 #include "protocol/metadata.h"
 #include "server/handlers/api_table.h"
@@ -40,6 +41,7 @@ public:
     void produce(int16_t version);
     void fetch(int16_t version);
     void list_offsets(int16_t version);
+    void delete_records(int16_t version);
     void metadata(int16_t version);
     void find_coordinator(int16_t version);
     void api_versions(int16_t version);
@@ -158,6 +160,28 @@ void EveryVersionTest::list_offsets(int16_t version) {
     EXPECT_EQ(answers.at(1).error_code, version < 4 || epoch_ == 0 ? 0 : 74);
     EXPECT_EQ(answers.at(2).error_code, 3);
     EXPECT_EQ(response.topics.at(1).partitions.at(0).error_code, 3);
+}
+
+void EveryVersionTest::delete_records(int16_t version) {
+    (void)ask(*raw_, 13, produce_request(13, "t", id_, 0, batch_of({"a", "b"})));
+    protocol::DeleteRecordsRequest request;
+    request.topics.push_back({"t", {{0, version * 2 + 1}, {0, version * 2 + 3}, {0, -2}, {9, 0}}});
+    request.topics.push_back({"nobody", {{0, -1}}});
+    const auto response = ask(*raw_, version, request);
+    EXPECT_EQ(response.throttle_time_ms, 0);
+    const auto& answers = response.topics.at(0).partitions;
+    EXPECT_EQ(answers.at(0).error_code, 0);
+    EXPECT_EQ(answers.at(0).low_watermark, version * 2 + 1);
+    const int16_t errors[] = {1, 1, 3};
+    for (size_t i = 0; i < std::size(errors); ++i) {
+        EXPECT_EQ(answers.at(i + 1).error_code, errors[i]) << i;
+        EXPECT_EQ(answers.at(i + 1).low_watermark, -1) << i;
+    }
+    EXPECT_EQ(response.topics.at(1).partitions.at(0).error_code, 3);
+    protocol::DeleteRecordsRequest everything;
+    everything.topics.push_back({"t", {{0, -1}}});
+    EXPECT_EQ(ask(*raw_, version, everything).topics.at(0).partitions.at(0).low_watermark,
+              version * 2 + 2);
 }
 
 void EveryVersionTest::metadata(int16_t version) {
@@ -387,6 +411,7 @@ TEST_F(EveryVersionTest, IsAnsweredWithWhatThatVersionHas) {
         {ApiKey::api_versions, &EveryVersionTest::api_versions},
         {ApiKey::create_topics, &EveryVersionTest::create_topics},
         {ApiKey::delete_topics, &EveryVersionTest::delete_topics},
+        {ApiKey::delete_records, &EveryVersionTest::delete_records},
         {ApiKey::init_producer_id, &EveryVersionTest::init_producer_id},
         {ApiKey::describe_configs, &EveryVersionTest::describe_configs},
         {ApiKey::describe_cluster, &EveryVersionTest::describe_cluster},

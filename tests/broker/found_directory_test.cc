@@ -98,6 +98,18 @@ TEST_F(FoundDirectoryTest, AnUnknownFeatureIsRefusedByNameAndNothingIsTouched) {
     expect_refused("tomorrow.version");
 }
 
+TEST_F(FoundDirectoryTest, AfterACleanStopAMetadataLogThatLostItsEndIsRefusedByName) {
+    const Buffer whole = read(kLog);
+    ASSERT_TRUE(on_disk(storage::replace_file(disk(), kLog, whole.slice(0, whole.size() - 1))));
+    expect_refused(kLog);
+    std::string text(whole.text());
+    text.back() = static_cast<char>(text.back() ^ 4);
+    ASSERT_TRUE(on_disk(storage::replace_file(disk(), kLog, Buffer::copy_of(text))));
+    expect_refused(kLog);
+    ASSERT_TRUE(on_disk(storage::replace_file(disk(), kLog, whole)));
+    EXPECT_TRUE(start());
+}
+
 TEST_F(FoundDirectoryTest, TransactionsThatKafkaLeftHideFromWhoReadsCommitted) {
     const std::string path = "/data/t-0/00000000000000000000.log";
     const auto written = [](int64_t producer, int64_t at) {

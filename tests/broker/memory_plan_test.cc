@@ -18,6 +18,8 @@ TEST(MemoryPlan, LargeMachinesGetNoMoreThanIsOfUse) {
     EXPECT_EQ(plan.hot_tail_bytes, 32 * kMebibyte);
     EXPECT_EQ(plan.client_bytes, 64 * kMebibyte);
     EXPECT_EQ(plan.index_cache_bytes, 64 * kMebibyte);
+    EXPECT_EQ(plan.receive_bytes, kMebibyte / 4);
+    EXPECT_EQ(plan.decompressed_bytes, 128 * kMebibyte);
     const MemoryPlan unknown = plan_memory(0, 0, 2);
     EXPECT_EQ(sum_of(unknown), sum_of(plan));
     EXPECT_FALSE(plan.direct_flush) << "the page cache serves readers that lag";
@@ -32,6 +34,9 @@ TEST(MemoryPlan, AGroupOf64MebibytesIsNotOverspent) {
         EXPECT_EQ(plan.index_cache_bytes, kMebibyte);
         EXPECT_EQ(plan.journal_file_bytes, 16 * kMebibyte);
         EXPECT_TRUE(plan.direct_flush);
+        EXPECT_LE(plan.decompressed_bytes * shards, 8 * kMebibyte)
+            << "small batches claim any size";
+        EXPECT_EQ(plan.receive_bytes, kMebibyte / 16) << "100 connections at once are 6 MiB";
     }
 }
 

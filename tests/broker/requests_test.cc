@@ -2,6 +2,7 @@
 // What Produce, Fetch, ListOffsets and the topic requests promise beyond their usual case, over the
 // wire of a whole broker: limits, epochs, refusals, and what happens beside a deletion. The facts
 // are Kafka's (docs/KAFKA_TRAPS.md); numbers in comments are its traps.
+#include "protocol/delete_records.h"
 #include "protocol/delete_topics.h"
 #include "protocol/init_producer_id.h"
 #include "protocol/list_offsets.h"
@@ -449,6 +450,7 @@ TEST_F(TopicRules, BadNamesCountsAndSettingsAreRefusedByCode) {
         {"none", 1, 0, 38},
         {"unknown", 1, 1, 40, {{"no.such.setting", "1"}}},
         {"value", 1, 1, 40, {{"retention.ms", "soon"}}},
+        {"lags", 1, 1, 40, {{"min.compaction.lag.ms", "5"}, {"max.compaction.lag.ms", "4"}}},
         {"null", 1, 1, 40, {{"retention.ms", std::nullopt}}},
         {std::string(249, 'x'), 1, 1, 0},
         {"defaults", -1, -1, 0},
@@ -470,6 +472,30 @@ TEST_F(TopicRules, BadNamesCountsAndSettingsAreRefusedByCode) {
     EXPECT_EQ(response.topics.at(cases.size() + 2).error_code, 42);
     protocol::MetadataRequest everything;
     EXPECT_EQ(ask(*raw_, 12, everything).topics.size(), 3U);
+}
+
+TEST_F(TopicRules, DeletedRecordsStayDeletedOverAPowerCutAndCompactionAloneDeletesNone) {
+    const auto low_watermark = [&](const std::string& topic, int64_t before) {
+        protocol::DeleteRecordsRequest request;
+        request.topics.push_back({topic, {{0, before}}});
+        const auto answer = ask(*raw_, 2, request).topics.at(0).partitions.at(0);
+        return std::pair(answer.error_code, answer.low_watermark);
+    };
+    const Uuid id = make_topic("t", 1);
+    (void)make_topic("table", 1, {{"cleanup.policy", "compact"}});
+    (void)make_topic("both", 1, {{"cleanup.policy", "compact,delete"}});
+    for (int i = 0; i < 3; ++i) ASSERT_EQ(produce(id, 0, batch_of({"a"})).error_code, 0);
+    EXPECT_EQ(low_watermark("t", 2), std::pair(int16_t{0}, int64_t{2}));
+    server_machine_.power_cut();
+    server_machine_.switch_on();
+    ASSERT_TRUE(start());
+    raw_ = client();
+    EXPECT_EQ(low_watermark("t", 0), std::pair(int16_t{0}, int64_t{2}));
+    EXPECT_EQ(low_watermark("t", 4), std::pair(int16_t{1}, int64_t{-1}));
+    EXPECT_EQ(low_watermark("table", -1), std::pair(int16_t{44}, int64_t{-1}));
+    EXPECT_EQ(low_watermark("both", -1), std::pair(int16_t{0}, int64_t{0}));
+    (void)make_topic("neither", 1, {{"cleanup.policy", ""}});
+    EXPECT_EQ(low_watermark("neither", -1), std::pair(int16_t{0}, int64_t{0}));
 }
 
 TEST_F(TopicRules, ProducerIdsNeverComeTwiceAcrossStopsAndKills) {

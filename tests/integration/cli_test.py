@@ -5,6 +5,7 @@ It covers app/topic_command, app/produce_command, app/consume_command, app/stora
 """
 import json
 import os
+import tempfile
 import unittest
 
 from harness import OTTLA, Broker, cli, free_port, run
@@ -80,6 +81,23 @@ class Commands(unittest.TestCase):
             broker.start()
             read = cli(broker, "consume", "left-behind", "--from-beginning", "--max-messages", "2").stdout
             self.assertEqual(read, b"one\ntwo\n")
+
+
+    def test_storage_close_makes_nothing_where_no_log_directory_is(self):
+        with tempfile.TemporaryDirectory() as root:
+            for name in ("absent", "."):
+                done = run(OTTLA, "storage", "close", os.path.join(root, name), check=False)
+                self.assertEqual(done.returncode, 1, done.stderr)
+                self.assertEqual(os.listdir(root), [], done.stderr)
+
+    def test_every_verb_says_how_it_is_called(self):
+        overview = run(OTTLA, "--help").stdout.decode()
+        verbs = [line.split()[0] for line in overview.splitlines() if line.startswith("  ")]
+        self.assertIn("inspect", verbs)
+        for verb in verbs:
+            said = run(OTTLA, verb, "--help").stdout.decode()
+            self.assertTrue(said.startswith(f"usage: ottla {verb}"), said)
+        self.assertRegex(run(OTTLA, "--version").stdout.decode(), r"^ottla \d+\.\d+\.\d+$")
 
 
 class Inspect(unittest.TestCase):

@@ -103,9 +103,7 @@ class DiskFull(unittest.TestCase):
             for number in range(50):
                 self.assertIsNone(self.write(broker, "t", number))
             thief = os.path.join(directory, "thief")
-            with open(thief, "wb", buffering=0) as file, contextlib.suppress(OSError):
-                while True:
-                    file.write(b"x" * 65536)
+            self.take_all(thief)
             time.sleep(3)
             self.assertIsNone(broker.process.poll(), "the broker ended")
             self.expect_all(broker, "t")
@@ -116,6 +114,27 @@ class DiskFull(unittest.TestCase):
             self.wait_until_it_writes(broker, "t")
             broker.restart("kill")
             self.expect_all(broker, "t")
+
+    def test_a_stop_for_which_there_is_no_space_says_so_and_loses_nothing(self):
+        with small_disk() as directory, Broker(*SETTINGS, directory=directory) as broker:
+            cli(broker, "topic", "create", "t", "--partitions", "1")
+            for number in range(50):
+                self.assertIsNone(self.write(broker, "t", number))
+            thief = os.path.join(directory, "thief")
+            self.take_all(thief)
+            with self.assertRaisesRegex(AssertionError, "ended with 1"):
+                broker.stop()
+            self.assertIn("not a clean stop", "".join(broker.lines))
+            self.assertTrue(os.path.isdir(os.path.join(broker.data, ".ottla")), "the guard is gone")
+            os.unlink(thief)
+            broker.start()
+            self.expect_all(broker, "t")
+            broker.stop()
+
+    def take_all(self, thief):
+        with open(thief, "wb", buffering=0) as file, contextlib.suppress(OSError):
+            while True:
+                file.write(b"x" * 65536)
 
 
 if __name__ == "__main__":

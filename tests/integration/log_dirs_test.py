@@ -2,10 +2,11 @@
 """Several log.dirs: a lost one goes offline alone, and a start with another number of shards finds everything again."""
 import os
 import re
+import tempfile
 import time
 import unittest
 
-from harness import Broker, cli, run
+from harness import OTTLA, Broker, cli, free_port, run
 from wire import Wire, batch
 
 KAFKA_STORAGE_ERROR = 56
@@ -79,6 +80,37 @@ class LogDirs(unittest.TestCase):
                 getattr(broker, how)()
             broker.start()
             self.expect_all(broker, range(PARTITIONS))
+
+
+class Paths(unittest.TestCase):
+    def refused(self, dirs, *more):
+        with tempfile.TemporaryDirectory() as root:
+            os.symlink("one", os.path.join(root, "link"))
+            words = [f"log.dirs={','.join(os.path.join(root, name) for name in dirs)}",
+                     f"listeners=PLAINTEXT://127.0.0.1:{free_port()}", *more]
+            done = run(OTTLA, "start", *(word for pair in words for word in ("--override", pair)), check=False,
+                       timeout=30)
+            made = os.listdir(root)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        return (done.stdout + done.stderr).decode(), made
+
+    def test_one_directory_named_twice_is_told_from_one_that_another_process_has(self):
+        for dirs in (["one", "one"], ["one", "one/"], ["two", "one", "one//"]):
+            said, made = self.refused(dirs)
+            self.assertIn("twice", said)
+            self.assertEqual(made, ["link"], said)
+        said, _ = self.refused(["one", "link"])
+        self.assertIn("this process itself holds the lock", said)
+        with Broker() as broker:
+            other = Broker(directory=broker.directory)
+            done = run(*other.command(), check=False, timeout=30)
+            self.assertIn(b"another process holds the lock", done.stderr)
+
+    def test_one_directory_in_another_is_refused_as_apache_kafka_would_refuse_the_folder(self):
+        for dirs in (["one", "one/inner"], ["one/inner/deep", "one"]):
+            said, made = self.refused(dirs)
+            self.assertIn("lies in log directory", said)
+            self.assertEqual(made, ["link"], said)
 
 
 if __name__ == "__main__":

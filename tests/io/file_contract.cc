@@ -102,6 +102,27 @@ Task<int> allocates(Runtime&, FileSystem& files, std::string directory) {
     co_return 0;
 }
 
+/// Remembers the bytes it was given.
+struct Copying final : ReadWork {
+    void run(std::span<const std::byte> bytes) noexcept override {
+        text += as_text(bytes);
+        ++times;
+    }
+    std::string text;
+    int times = 0;
+};
+
+Task<int> work_on_a_read(Runtime&, FileSystem& files, std::string directory) {
+    const FilePtr file = co_await make_file(files, directory + "/f", "abcdef");
+    const auto work = std::make_shared<Copying>();
+    auto reading = file->read(2, 100, make_block(103), 3, work);
+    const auto count = co_await reading;
+    EXPECT_EQ(count.value(), 4U);
+    EXPECT_EQ(work->text, "cdef") << "what came, and only that";
+    EXPECT_EQ(work->times, 1);
+    co_return 0;
+}
+
 Task<int> reads_cached(Runtime& runtime, FileSystem& files, std::string directory) {
     const FilePtr file = co_await make_file(files, directory + "/f", "abcdef");
     std::array<std::byte, 10> into{};
@@ -397,6 +418,7 @@ constexpr std::array kCases = {
     FileContractCase{"TruncatesBothWays", truncates_both_ways},
     FileContractCase{"AllocateKeepsWhatIsThereAndGrows", allocates},
     FileContractCase{"ReadCachedIsWholeOrWouldBlock", reads_cached},
+    FileContractCase{"AReadMayBringWorkThatIsDoneOnItsBytes", work_on_a_read},
     FileContractCase{"DirectFilesRefuseWhatIsNotAligned", direct_files},
     FileContractCase{"StagedWritesTakeBytesFromAnywhere", staged_writes},
     FileContractCase{"AWriteAndSyncIsBoth", writes_and_syncs},

@@ -70,6 +70,12 @@ Task<std::string> read_all(File& file, uint64_t position, size_t length) {
     co_return std::string(as_text({block->data(), got.value_or(0)}));
 }
 
+void on_a_new_file(Task<int> (*story)(FileSystem& files, std::string path)) {
+    const TemporaryDirectory directory;
+    Process process;
+    process.run(story(process.on(0).files, directory.file("f")));
+}
+
 Task<int> asks_without_reading(FileSystem& files, std::string path) {
     const auto file = co_await written(files, path, pattern(kSize, 0));
     const Watcher watcher(path);
@@ -87,11 +93,7 @@ Task<int> asks_without_reading(FileSystem& files, std::string path) {
     co_return 0;
 }
 
-TEST(PageCache, IsAskedWithoutAReadOrReadahead) {
-    const TemporaryDirectory directory;
-    Process process;
-    process.run(asks_without_reading(process.on(0).files, directory.file("f")));
-}
+TEST(PageCache, IsAskedWithoutAReadOrReadahead) { on_a_new_file(asks_without_reading); }
 
 Task<int> passes_the_cache(FileSystem& files, std::string path) {
     const std::string bytes = pattern(kSize + 1000, 3);
@@ -115,11 +117,7 @@ Task<int> passes_the_cache(FileSystem& files, std::string path) {
     co_return 0;
 }
 
-TEST(PosixFile, ALargeColdReadGoesPastThePageCache) {
-    const TemporaryDirectory directory;
-    Process process;
-    process.run(passes_the_cache(process.on(0).files, directory.file("f")));
-}
+TEST(PosixFile, ALargeColdReadGoesPastThePageCache) { on_a_new_file(passes_the_cache); }
 
 Task<int> sees_what_is_only_cached(FileSystem& files, std::string path) {
     std::string bytes = pattern(kSize, 5);
@@ -140,9 +138,7 @@ Task<int> sees_what_is_only_cached(FileSystem& files, std::string path) {
 }
 
 TEST(PosixFile, AReadPastTheCacheSeesWhatIsNotOnDiskYet) {
-    const TemporaryDirectory directory;
-    Process process;
-    process.run(sees_what_is_only_cached(process.on(0).files, directory.file("f")));
+    on_a_new_file(sees_what_is_only_cached);
 }
 
 Task<int> keeps_to_its_file(FileSystem& files, std::string path) {
@@ -160,11 +156,7 @@ Task<int> keeps_to_its_file(FileSystem& files, std::string path) {
     co_return 0;
 }
 
-TEST(PosixFile, AReadPastTheCacheIsOfTheFileAndNotOfItsName) {
-    const TemporaryDirectory directory;
-    Process process;
-    process.run(keeps_to_its_file(process.on(0).files, directory.file("f")));
-}
+TEST(PosixFile, AReadPastTheCacheIsOfTheFileAndNotOfItsName) { on_a_new_file(keeps_to_its_file); }
 
 // ---- threads ----------------------------------------------------------------------------------
 

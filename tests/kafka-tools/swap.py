@@ -28,8 +28,7 @@ LOAD_SECONDS = 0.7
 SMALL = {"segment.bytes": str(classic.SEGMENT_BYTES)}
 OTHERS = (("txn", 0), ("cut", 0), ("__consumer_offsets", 0), ("__transaction_state", 0))
 KEYS = 20
-LEADERS_LIMIT_SECONDS = REFUSAL_LIMIT_SECONDS = 60
-NO_LEADER = (3, 5, 6)
+REFUSAL_LIMIT_SECONDS = 60
 
 
 def shown(wire, topic, partition):
@@ -135,13 +134,9 @@ class Swap:
         return [(one.topic, one.partition) for one in self.work.ledgers] + list(OTHERS)
 
     def wait_for_leaders(self, broker):
-        """Apache Kafka says that it is started before it leads."""
         wire = self.connect(broker)
-        limit = time.monotonic() + LEADERS_LIMIT_SECONDS
         for partition in self.partitions():
-            while wire.list_offset(*partition, -1)[0] in NO_LEADER:
-                assert time.monotonic() < limit, f"{partition} has no leader"
-                time.sleep(0.05)
+            suite.wait_for_leader(wire, *partition)
         wire.close()
 
     def look(self, broker):

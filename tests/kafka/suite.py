@@ -12,12 +12,15 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 import traceback
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 KAFKA = str(ROOT / "tests/kafka/kafka.sh")
 TARGET = os.environ.get("TARGET", "ottla")
 TOOL_LIMIT_SECONDS = 180
+LEADER_LIMIT_SECONDS = 60
+NO_LEADER = (3, 5, 6)
 
 os.environ.setdefault("OTTLA", "")
 sys.path.insert(0, str(ROOT / "tests/integration"))
@@ -100,6 +103,19 @@ def tool(name, *arguments, stdin="", check=True, limit=TOOL_LIMIT_SECONDS):
 
 def equal(expected, actual, what):
     assert expected == actual, f"{what}: expected {expected!r}, got {actual!r}"
+
+
+def until(condition, what):
+    """Asks again until it is so."""
+    limit = time.monotonic() + LEADER_LIMIT_SECONDS
+    while not condition():
+        assert time.monotonic() < limit, f"never came: {what}"
+        time.sleep(0.05)
+
+
+def wait_for_leader(wire, topic, partition):
+    """Apache Kafka says that it is started, and a topic created, before it leads."""
+    until(lambda: wire.list_offset(topic, partition, -1)[0] not in NO_LEADER, f"a leader of {topic}-{partition}")
 
 
 class Checks:

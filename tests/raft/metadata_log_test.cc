@@ -19,8 +19,9 @@ protected:
         bench.disk().prepare_directory("/data");
         ASSERT_TRUE(bench.run(bench.files().make_directory(kDirectory)));
     }
-    Result<std::unique_ptr<MetadataLog>> open() {
-        return bench.run(MetadataLog::open(bench.process.ports(0), kDirectory, limits));
+    Result<std::unique_ptr<MetadataLog>> open(LastWriter writer = LastWriter::ours) {
+        return bench.run(
+            MetadataLog::open(bench.process.ports(0), kDirectory, limits, nullptr, writer));
     }
     std::unique_ptr<MetadataLog> opened() {
         auto log = open();
@@ -35,12 +36,12 @@ protected:
         ASSERT_TRUE(bench.run(log.append({batch(log.end(), epoch, records)})));
     }
     Buffer segment() {
-        auto bytes = bench.run(storage::read_file(bench.files(), kSegment, 1 << 20));
+        auto bytes = bench.run(storage::read_file(bench.files(), kSegment, 1 << 24));
         EXPECT_TRUE(bytes);
         return *bytes;
     }
     void overwrite(Buffer content) {
-        ASSERT_TRUE(bench.run(storage::write_file(bench.files(), kSegment, content, true)));
+        ASSERT_TRUE(bench.run(storage::write_file(bench.files(), kSegment, content)));
     }
     /// The segment with one bit of its byte `at` flipped.
     void damage(size_t at) {
@@ -93,6 +94,39 @@ TEST_F(MetadataLogTest, ATornTailIsCut) {
     EXPECT_EQ(opened()->end(), Offset{2});
 }
 
+TEST_F(MetadataLogTest, UpToWhereItWasClosedNothingIsTakenForATornTail) {
+    auto log = opened();
+    append(*log, 1);
+    append(*log, 1, 50);
+    ASSERT_TRUE(bench.run(log->close()));
+    const auto end = log->file_end();
+    ASSERT_TRUE(end);
+    log.reset();
+    const auto reopen = [&] {
+        return bench.run(MetadataLog::open(bench.process.ports(0), kDirectory, limits, nullptr,
+                                           LastWriter::ours, end));
+    };
+    const Buffer whole = segment();
+    const size_t first = batch(Offset{0}, 1).size();
+    EXPECT_EQ((*reopen())->end(), Offset{51});
+    for (const size_t left : {0UZ, 30UZ, first, whole.size() - 1}) {
+        overwrite(whole.slice(0, left));
+        const auto cut = reopen();
+        ASSERT_FALSE(cut) << left;
+        EXPECT_EQ(cut.error().code, ErrorCode::corrupt);
+        EXPECT_EQ(segment().size(), left) << "a refusal changes nothing";
+    }
+    for (const size_t at : {first + 20, whole.size() - 1}) {
+        overwrite(whole);
+        damage(at);
+        EXPECT_EQ(reopen().error().code, ErrorCode::corrupt) << at;
+    }
+    ASSERT_TRUE(bench.run(bench.files().unlink(kSegment)));
+    EXPECT_EQ(reopen().error().code, ErrorCode::corrupt);
+    overwrite(whole);
+    EXPECT_EQ((*reopen())->end(), Offset{51});
+}
+
 TEST_F(MetadataLogTest, ZerosBehindTheEndAreATornTail) {
     auto log = opened();
     append(*log, 1);
@@ -115,6 +149,57 @@ TEST_F(MetadataLogTest, DamageBeforeALaterEpochIsNotCut) {
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().code, ErrorCode::corrupt);
     EXPECT_NE(refused.error().detail.find(kSegment), std::string::npos) << refused.error().detail;
+}
+
+/// One append of Kafka's controller began an epoch, and the power cut left the later of its batches.
+TEST_F(MetadataLogTest, WhatKafkaTornOfAnAppendThatBeganAnEpochIsCut) {
+    auto log = opened();
+    append(*log, 1);
+    const size_t second = segment().size();
+    append(*log, 2, 40);
+    append(*log, 2);
+    damage(second + 100);
+    const Buffer before = segment();
+    const auto refused = open(LastWriter::ours);
+    ASSERT_FALSE(refused) << "we would have synced the first before the second was written";
+    EXPECT_EQ(segment().size(), before.size()) << "a refusal changes nothing";
+    auto cut = open(LastWriter::anybody);
+    ASSERT_TRUE(cut) << cut.error().detail;
+    EXPECT_EQ((*cut)->end(), Offset{1});
+    EXPECT_EQ((*cut)->last_epoch(), LeaderEpoch{1});
+    append(**cut, 3);
+    EXPECT_EQ(opened()->end(), Offset{2});
+}
+
+TEST_F(MetadataLogTest, ASnapshotBehindWhatKafkaToreRefusesTheCut) {
+    auto log = opened();
+    append(*log, 1);
+    const size_t second = segment().size();
+    append(*log, 2, 40);
+    append(*log, 2);
+    log.reset();
+    const SnapshotId id{Offset{41}, LeaderEpoch{2}};
+    SnapshotWriting content;
+    content.id = id;
+    const Buffer snapshot = encode_snapshot(content);
+    const std::string path = kDirectory + "/" + snapshot_file_name(id);
+    ASSERT_TRUE(bench.run(storage::write_file(bench.files(), path, snapshot)));
+    ASSERT_TRUE(open(LastWriter::anybody)) << "the snapshot itself is sound";
+    damage(second + 100);
+    const auto refused = open(LastWriter::anybody);
+    ASSERT_FALSE(refused) << "what a snapshot stands for was committed";
+    EXPECT_EQ(refused.error().code, ErrorCode::corrupt);
+}
+
+TEST_F(MetadataLogTest, DamageFarBeforeTheEndIsRefusedWhoeverWrote) {
+    auto log = opened();
+    append(*log, 1);
+    const size_t second = segment().size();
+    append(*log, 2, 2000);
+    const size_t one = segment().size() - second;
+    for (size_t bytes = one; bytes <= (9UL << 20U); bytes += one) append(*log, 2, 2000);
+    damage(second + 100);
+    EXPECT_FALSE(open(LastWriter::anybody)) << "more than one append holds lies behind it";
 }
 
 TEST_F(MetadataLogTest, ATornAppendThatBeginsAnEpochIsNoDamage) {
@@ -184,7 +269,7 @@ TEST_F(MetadataLogTest, AGapIsRefused) {
 
 TEST_F(MetadataLogTest, ALogWithoutItsBeginningIsRefused) {
     const std::string late = kDirectory + "/00000000000000000010.log";
-    ASSERT_TRUE(bench.run(storage::write_file(bench.files(), late, batch(Offset{10}, 1), true)));
+    ASSERT_TRUE(bench.run(storage::write_file(bench.files(), late, batch(Offset{10}, 1))));
     EXPECT_EQ(open().error().code, ErrorCode::corrupt);
 }
 
@@ -194,7 +279,7 @@ TEST_F(MetadataLogTest, BeginsBehindItsSnapshot) {
     content.records = {{protocol::TopicRecord{"t", kMetadataTopicId}, 0}};
     const std::string path = kDirectory + "/" + snapshot_file_name(content.id);
     ASSERT_TRUE(bench.run(
-        storage::write_file(bench.files(), path, encode_snapshot(content), true)));
+        storage::write_file(bench.files(), path, encode_snapshot(content))));
     const auto log = opened();
     EXPECT_EQ(log->end(), Offset{10});
     EXPECT_EQ(log->last_epoch(), LeaderEpoch{3});
@@ -212,7 +297,7 @@ TEST_F(MetadataLogTest, VotersOfTheLogWinOverThoseOfTheSnapshot) {
     content.voters = voters_of(1);
     const std::string path = kDirectory + "/" + snapshot_file_name(content.id);
     ASSERT_TRUE(bench.run(
-        storage::write_file(bench.files(), path, encode_snapshot(content), true)));
+        storage::write_file(bench.files(), path, encode_snapshot(content))));
     auto log = opened();
     EXPECT_FALSE(log->voters_in_log());
     EXPECT_EQ(log->quorum().voters, voters_of(1));
@@ -229,7 +314,7 @@ TEST_F(MetadataLogTest, ADamagedQuorumStateIsNamed) {
     opened();
     const std::string path = kDirectory + "/quorum-state";
     ASSERT_TRUE(bench.run(
-        storage::write_file(bench.files(), path, Buffer::copy_of("{"), true)));
+        storage::write_file(bench.files(), path, Buffer::copy_of("{"))));
     const auto refused = open();
     ASSERT_FALSE(refused);
     EXPECT_NE(refused.error().detail.find(path), std::string::npos);

@@ -76,6 +76,24 @@ TEST_F(ConnectionQuotaTest, EachAddressHasALimitOfItsOwn) {
     EXPECT_TRUE(admit("a")->value());
 }
 
+TEST_F(ConnectionQuotaTest, NewConnectionsKeepToARateButThoseOfAQuietSecondComeAtOnce) {
+    set("max.connection.creation.rate", "4");
+    open();
+    EXPECT_FALSE(quota_->is_unlimited());
+    runtime_.advance(std::chrono::seconds(100));
+    for (int i = 0; i < 4; ++i) EXPECT_TRUE(admit("a")->has_value()) << i;
+    const auto fifth = admit("b");
+    const auto sixth = admit("c");
+    EXPECT_FALSE(fifth->has_value());
+    runtime_.advance(std::chrono::milliseconds(250));
+    EXPECT_TRUE(fifth->has_value() && fifth->value());
+    EXPECT_FALSE(sixth->has_value());
+    quota_->close();
+    runtime_.run();
+    ASSERT_TRUE(sixth->has_value());
+    EXPECT_EQ(sixth->value().error().code, ErrorCode::cancelled);
+}
+
 TEST_F(ConnectionQuotaTest, OverridesThatCannotBeReadAreRefused) {
     for (const char* text : {"10.0.0.1", ":3", "a:", "a:-1", "a:x", "a:1x"}) {
         set("max.connections.per.ip.overrides", text);

@@ -35,6 +35,10 @@ inline constexpr std::array kPlantedBugs = {
     PlantedBug{"forget-log-start", &TestFaults::forget_log_start},
     PlantedBug{"swap-before-sync", &TestFaults::swap_before_sync},
     PlantedBug{"recreate-inherits", &TestFaults::recreate_inherits},
+    PlantedBug{"relax-whole-group", &TestFaults::relax_whole_group},
+    PlantedBug{"strict-without-sync", &TestFaults::strict_without_sync},
+    PlantedBug{"list-aborted-later", &TestFaults::list_aborted_later},
+    PlantedBug{"forget-reserved-tail", &TestFaults::forget_reserved_tail},
     PlantedBug{"forget-move-mark", &TestFaults::forget_move_mark},
     PlantedBug{"copy-ignores-truncation", &TestFaults::copy_ignores_truncation},
 };

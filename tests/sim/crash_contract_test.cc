@@ -46,7 +46,8 @@ Task<Result<size_t>> write_staged(File& file, uint64_t position, size_t bytes) {
 }
 
 /// Starts an operation that no coroutine waits for.
-void start_alone(FileOp& op) {
+template <class Operation>
+void start_alone(Operation& op) {
     op.on_done([](Op&) {}, nullptr);
     op.start();
 }
@@ -57,6 +58,11 @@ void finish(Bench& bench, FileOp& op) {
 
 Task<Status> sync_file(File& file) {
     CO_TRY_STATUS(co_await file.sync());
+    co_return Status{};
+}
+
+Task<Status> check_file(File& file) {
+    CO_TRY_STATUS(co_await file.check());
     co_return Status{};
 }
 
@@ -237,6 +243,55 @@ TEST(CrashContract, SyncAllSaysNothingOfAFileThatItLostOnlyItsOwnNextSyncDoes) {
     file.reset();
     bench.power_cut(kEverything);
     EXPECT_NE(bench.disk().contents("/data/f"), std::string(4096, 'b'));
+}
+
+TEST(CrashContract, ACheckTellsOnceOfAFileThatASweepLost) {
+    for (const bool by_name : {false, true}) {
+        Bench bench(3);
+        FilePtr file = durable_file(bench, "/data/f", std::string(4096, 'a'));
+        ASSERT_TRUE(bench.run(write_at(*file, 0, std::string(4096, 'b'))).has_value());
+        if (by_name) file.reset();
+        bench.disk().faults.write_back_error = 1'000'000;
+        EXPECT_TRUE(bench.run(bench.files().sync_all("/data")).has_value());
+        bench.disk().faults.write_back_error = 0;
+        const auto ask = [&] {
+            return bench.run(by_name ? bench.files().check("/data/f") : check_file(*file));
+        };
+        const Status told = ask();
+        ASSERT_FALSE(told);
+        EXPECT_EQ(told.error().code, ErrorCode::io_error);
+        EXPECT_TRUE(ask()) << "told once";
+        file.reset();
+        bench.power_cut(kEverything);
+        EXPECT_NE(bench.disk().contents("/data/f"), std::string(4096, 'b'));
+    }
+}
+
+TEST(CrashContract, ACheckMakesNothingDurable) {
+    Bench bench(1);
+    FilePtr file = durable_file(bench, "/data/f", "aaaa");
+    ASSERT_TRUE(bench.run(write_at(*file, 0, "bbbb")).has_value());
+    EXPECT_TRUE(bench.run(check_file(*file)).has_value());
+    file.reset();
+    bench.power_cut(kNothing);
+    EXPECT_EQ(bench.disk().contents("/data/f"), "aaaa");
+}
+
+TEST(CrashContract, APutThatACrashEndsLeavesAnyPartOfIt) {
+    std::set<std::string> outcomes;
+    for (uint64_t seed = 0; seed < 200; ++seed) {
+        Bench bench(seed);
+        durable_file(bench, "/data/f", "old").reset();
+        FileSystemOp put(bench.files(), FileSystemOp::Kind::put, "/data/f");
+        put.content = Buffer::copy_of("newest");
+        start_alone(put);
+        for (uint64_t i = 0; i < seed % 3; ++i) bench.world.step();
+        bench.power_cut(kHalf);
+        outcomes.insert(bench.disk().contents("/data/f").value_or("gone"));
+    }
+    EXPECT_TRUE(outcomes.contains("old"));
+    EXPECT_TRUE(outcomes.contains("newest"));
+    EXPECT_TRUE(outcomes.contains(""));
 }
 
 TEST(CrashContract, AFailedSyncOfADirectoryMakesNoNameDurable) {

@@ -165,6 +165,34 @@ TYPED_TEST_P(FileContract, SyncingWhatIsThereSucceeds) {
     EXPECT_TRUE(this->run(this->files().sync_all(this->path("."))).has_value());
 }
 
+TYPED_TEST_P(FileContract, ACheckOfWhatArrivedSucceeds) {
+    const auto file = this->make("f", "data");
+    ASSERT_TRUE(this->run(this->files().sync_all(this->path("."))).has_value());
+    EXPECT_TRUE(this->run(this->do_op(*file, FileOp::Kind::check, 0, 0)).has_value());
+    EXPECT_TRUE(this->run(this->files().check(this->path("f"))).has_value());
+    const auto none = this->run(this->files().check(this->path("absent")));
+    EXPECT_EQ(none.error().code, ErrorCode::not_found);
+}
+
+TYPED_TEST_P(FileContract, PutMakesAFileOrReplacesAllThatIsInIt) {
+    const std::string path = this->path("f");
+    for (const std::string text : {"a long one", "short", ""}) {
+        ASSERT_TRUE(this->run(this->files().put(path, Buffer::copy_of(text))).has_value());
+        const auto file = this->open("f", OpenOptions{});
+        EXPECT_EQ(file->opened_size(), text.size());
+        EXPECT_EQ(this->read(*file, 0, 100), text);
+    }
+    const std::string nowhere = this->path("none/f");
+    const auto failed = this->run(this->files().put(nowhere, Buffer::copy_of("x")));
+    EXPECT_EQ(failed.error().code, ErrorCode::not_found);
+}
+
+TYPED_TEST_P(FileContract, AFileKnowsHowLargeItWasWhenItWasOpened) {
+    const auto file = this->make("f", "data");
+    EXPECT_EQ(file->opened_size(), 0U);
+    EXPECT_EQ(this->open("f", OpenOptions{})->opened_size(), 4U);
+}
+
 TYPED_TEST_P(FileContract, WritingToAFileOpenedForReadingFails) {
     this->make("f", "data");
     const auto file = this->open("f", OpenOptions{});
@@ -280,6 +308,9 @@ REGISTER_TYPED_TEST_SUITE_P(FileContract,
                             AllocatedSpaceReadsAsZerosAndCounts,
                             TruncationCutsAndWhatGrowsBackIsZero,
                             SyncingWhatIsThereSucceeds,
+                            ACheckOfWhatArrivedSucceeds,
+                            PutMakesAFileOrReplacesAllThatIsInIt,
+                            AFileKnowsHowLargeItWasWhenItWasOpened,
                             WritingToAFileOpenedForReadingFails,
                             RenameReplacesItsTarget,
                             ADirectoryIsRenamedWithWhatIsInIt,

@@ -115,16 +115,17 @@ size_t LogModel::add(const LogChange& change) {
 
 void LogModel::durable_through(size_t index) { durable_ = std::max(durable_, index + 1); }
 
-std::optional<std::string> LogModel::durable_end_moved(Offset end) {
+std::optional<std::string> LogModel::durable_end_moved(Offset end, bool synced) {
     if (end < told_)
         return fmt::format("durable end went back from {} to {}", told_.value(), end.value());
     if (end > now_.end)
         return fmt::format("durable end {} is behind log end {}", end.value(), now_.end.value());
     told_ = end;
-    for (size_t i = changes_.size(); i > durable_; --i) {
+    size_t& known = synced ? durable_ : acknowledged_;
+    for (size_t i = changes_.size(); i > known; --i) {
         const LogChange& change = changes_[i - 1];
         if (change.kind != LogChange::Kind::append || change.batch.end() > end) continue;
-        durable_through(i - 1);
+        known = i;
         break;
     }
     return {};
@@ -180,17 +181,56 @@ bool LogModel::explains(const LogState& state, size_t done, const LogState& foun
     }
 }
 
+/// Of a compacted log the place may hold several batches, and a cleaner may have been there.
+bool LogModel::has_all_but_one(const LogState& wanted, const LogState& found) const {
+    const Offset highest = std::max(wanted.start, start_limit_);
+    if (!wanted.exists || found.start < wanted.start || found.start > highest) return false;
+    if (found.end != std::max(wanted.end, found.start)) return false;
+    size_t missing = 0;
+    auto have = found.batches.begin();
+    for (const BatchFact& batch : wanted.batches) {
+        if (batch.end() <= found.start) continue;
+        while (have != found.batches.end() && have->end() <= found.start) ++have;
+        const bool there = have != found.batches.end() && have->base == batch.base;
+        if (!there) {
+            ++missing;
+            continue;
+        }
+        const bool cleaned =
+            compacted_ && std::ranges::all_of(have->keyed, [&batch](const RecordFact& record) {
+                return std::ranges::find(batch.keyed, record) != batch.keyed.end();
+            });
+        if (*have != batch && !cleaned) return false;
+        ++have;
+    }
+    return have == found.batches.end() && (compacted_ || missing <= 1);
+}
+
+std::optional<std::string> LogModel::is_explained_with_a_hole(const LogState& found) const {
+    std::vector<LogChange> changes = changes_;
+    if (announced_) changes.push_back(*announced_);
+    const size_t promised = unsynced_lost_ ? durable_ : acknowledged();
+    LogState state = base_;
+    for (size_t done = 0; done <= changes.size(); ++done) {
+        if (done > 0) apply(state, changes[done - 1]);
+        if (done >= promised && has_all_but_one(state, found)) return {};
+    }
+    return fmt::format("found {}, promised was {} of {} changes to {}", found.describe(), promised,
+                       changes.size(), now_.describe());
+}
+
 std::optional<std::string> LogModel::recovered(const LogState& found) {
     if (announced_) add(LogChange(*announced_));
+    const size_t promised = unsynced_lost_ ? durable_ : acknowledged();
     LogState state = base_;
     std::string wrong;
     bool matched = false;
     for (size_t done = 0; done <= changes_.size() && !matched; ++done) {
         if (done > 0) apply(state, changes_[done - 1]);
-        if (done < durable_) continue;
-        if (done == durable_) {
+        if (done < promised) continue;
+        if (done == promised) {
             wrong = fmt::format("found {}; durable was {}, then {} more changes to {}; {}",
-                                found.describe(), state.describe(), changes_.size() - durable_,
+                                found.describe(), state.describe(), changes_.size() - promised,
                                 now_.describe(),
                                 compacted_ ? state.cannot_become(found).value_or("more behind")
                                            : first_difference(found, state));
@@ -213,7 +253,8 @@ std::optional<std::string> LogModel::recovered(const LogState& found) {
     told_ = found.end;
     start_limit_ = found.start;
     changes_.clear();
-    durable_ = 0;
+    durable_ = acknowledged_ = 0;
+    unsynced_lost_ = false;
     if (matched) return {};
     return wrong;
 }

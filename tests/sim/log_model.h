@@ -4,10 +4,12 @@
 // Every change of a log is an entry of one journal, so after any crash the log must be what it was
 // behind some prefix of its changes, and the prefix holds at least every change that was known to
 // be durable. The model is that list of changes on top of the state that the last start found.
+// What was acknowledged when it was written (a relaxed log) outlives the process, not the machine.
 // Two things happen without being asked for: retention moves the start (no further than it may),
 // and a cleaner leaves out records of a compacted log (never one that a reader would miss). pure
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -76,21 +78,34 @@ public:
     void start_may_reach(Offset limit) { start_limit_ = std::max(start_limit_, limit); }
     /// Change `index` and all before it are durable.
     void durable_through(size_t index);
-    /// The log said that its durable end is `end`; what is wrong with that, if anything.
-    std::optional<std::string> durable_end_moved(Offset end);
+    /// The log said that its durable end is `end`; what is wrong with that, if anything. Not `synced`:
+    /// that is written, no more.
+    std::optional<std::string> durable_end_moved(Offset end, bool synced = true);
+    /// How many changes a kill must not take back.
+    [[nodiscard]] size_t acknowledged() const { return std::max(durable_, acknowledged_); }
+    /// The first `count` changes are synced.
+    void synced(size_t count) { durable_ = std::max(durable_, count); }
+    /// The power went, or the disk failed, before the next start: what is only written may be gone.
+    void lose_unsynced() { unsynced_lost_ = true; }
     /// A start found this; what is wrong with that, if anything. The model goes on from here.
     std::optional<std::string> recovered(const LogState& found);
+    /// A start found this, in which reads of one place fail by name: is the rest what it has to be? What
+    /// is wrong, if anything. The model stays as it is, for a start without the damage.
+    [[nodiscard]] std::optional<std::string> is_explained_with_a_hole(const LogState& found) const;
     [[nodiscard]] size_t changes() const { return changes_.size(); }
 
 private:
     static void apply(LogState& state, const LogChange& change);
     [[nodiscard]] bool is_alike(const LogState& wanted, const LogState& found) const;
+    [[nodiscard]] bool has_all_but_one(const LogState& wanted, const LogState& found) const;
     [[nodiscard]] bool explains(const LogState& state, size_t done, const LogState& found) const;
 
     const bool compacted_;
     LogState base_;
     std::vector<LogChange> changes_;
-    size_t durable_ = 0;  ///< of `changes_`, how many are known to be durable
+    size_t durable_ = 0;       ///< of `changes_`, how many are known to be synced
+    size_t acknowledged_ = 0;  ///< ... and to be written
+    bool unsynced_lost_ = false;
     std::optional<LogChange> announced_;
     LogState now_;
     Offset told_;  ///< highest durable end since the last truncation

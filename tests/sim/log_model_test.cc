@@ -60,6 +60,32 @@ TEST(LogModel, WhatWasTruncatedMayOnlyComeBackBeforeItIsReplacedDurably) {
     EXPECT_FALSE(right.recovered(state({batch(0, 1, 7), batch(1, 1, 9)})));
 }
 
+TEST(LogModel, WhatWasOnlyWrittenOutlivesTheProcessAndNotTheMachine) {
+    LogModel model;
+    model.add(create());
+    model.add(append(batch(0, 1, 7)));
+    EXPECT_FALSE(model.durable_end_moved(Offset{1}));
+    model.add(append(batch(1, 1, 8)));
+    EXPECT_FALSE(model.durable_end_moved(Offset{2}, false));
+    LogModel killed = model;
+    EXPECT_TRUE(killed.recovered(state({batch(0, 1, 7)})));
+    LogModel powerless = model;
+    powerless.lose_unsynced();
+    EXPECT_FALSE(powerless.recovered(state({batch(0, 1, 7)})));
+    LogModel strict = model;
+    strict.lose_unsynced();
+    EXPECT_TRUE(strict.recovered(state({}))) << "the first one was synced";
+    // Synced behind it, or by a switch back: everything before is too.
+    model.add(append(batch(2, 1, 9)));
+    LogModel switched = model;
+    switched.synced(switched.acknowledged());
+    switched.lose_unsynced();
+    EXPECT_TRUE(switched.recovered(state({batch(0, 1, 7)})));
+    EXPECT_FALSE(model.durable_end_moved(Offset{3}));
+    model.lose_unsynced();
+    EXPECT_TRUE(model.recovered(state({batch(0, 1, 7), batch(1, 1, 8)})));
+}
+
 TEST(LogModel, ADurableEndMayNotGoBack) {
     LogModel model;
     model.add(create());

@@ -11,11 +11,12 @@ namespace ottla::sim {
 
 namespace {
 
-constexpr std::array<const char*, 5> kFileWords = {"read", "write", "allocate", "truncate", "sync"};
-constexpr std::array<const char*, 11> kNameWords = {
+constexpr std::array<const char*, 6> kFileWords = {"read",     "write", "allocate",
+                                                   "truncate", "sync",  "check"};
+constexpr std::array<const char*, 13> kNameWords = {
     "open",   "status", "list",           "make_directory", "remove_directory",
     "rename", "unlink", "sync_directory", "sync_all",       "space",
-    "lock"};
+    "lock",   "put",    "check"};
 
 /// Does it change or sync something?
 bool changes(const FileSystemOp& op) {
@@ -47,7 +48,10 @@ bool is_aligned(const FileOp& op) {
 class SimFile final : public File {
 public:
     SimFile(SimFileSystem& files, NodeRef node, const OpenOptions& options)
-        : files_(files), node_(std::move(node)), options_(options) {
+        : files_(files),
+          node_(std::move(node)),
+          options_(options),
+          opened_size_(node_->content.size()) {
         const bool buffered = files.disk_.faults.direct == DirectIo::opened_buffered;
         if (buffered && options.lane == IoLane::bulk) options_.direct = false;
     }
@@ -65,11 +69,13 @@ public:
         return node_->content.read(position, into);
     }
     bool is_direct() const override { return options_.direct; }
+    uint64_t opened_size() const override { return opened_size_; }
 
 private:
     SimFileSystem& files_;
     NodeRef node_;
     OpenOptions options_;
+    uint64_t opened_size_;
 };
 
 namespace {
@@ -185,9 +191,15 @@ Status SimFileSystem::perform(FileCall& call, FileOp& op, std::optional<ErrorCod
             const std::span<std::byte> into(op.into->data() + op.into_offset, op.length);
             CHECK(op.into_offset + op.length <= op.into->capacity(), "a read fits its block");
             op.transferred = call.node->content.read(op.position, into);
+            op.run_work();
             return {};
         }
-        case FileOp::Kind::write: return write(call, op, planned);
+        case FileOp::Kind::write: {
+            const Buffer all = call.bytes.flatten();
+            TRY_STATUS(write(call.node, op.position, all.span(), planned));
+            op.transferred = all.size();
+            return {};
+        }
         case FileOp::Kind::allocate:
             if (planned) return fail(*planned, "allocate " + call.node->path);
             return disk.allocate(call.node, op.position, op.length, disk.next_version());
@@ -203,24 +215,51 @@ Status SimFileSystem::perform(FileCall& call, FileOp& op, std::optional<ErrorCod
             }
             disk.sync(call.node, call.began_at_version);
             return {};
+        case FileOp::Kind::check: return check(call.node, call.began_at_version, planned);
     }
     return {};
 }
 
-Status SimFileSystem::write(FileCall& call, FileOp& op, std::optional<ErrorCode> planned) {
+Status SimFileSystem::write(const NodeRef& node,
+                            uint64_t position,
+                            std::span<const std::byte> bytes,
+                            std::optional<ErrorCode> planned) {
     SimDisk& disk = disk_;
     const WallTime now = runtime_.wall_time();
-    const bool fails = planned || disk.goes_wrong(disk.faults.write_error, call.node->path);
+    const bool fails = planned || disk.goes_wrong(disk.faults.write_error, node->path);
     const uint64_t version = disk.next_version();
-    const Buffer all = call.bytes.flatten();
-    uint64_t wanted = all.size();
+    uint64_t wanted = bytes.size();
     if (fails && wanted > 0) wanted = disk.random().below(wanted);
-    const size_t wrote = disk.write(call.node, op.position, all.span().first(wanted), version, now);
-    if (fails) return fail(planned.value_or(ErrorCode::io_error), "write " + call.node->path);
-    if (wrote < all.size()) return fail(ErrorCode::no_space, "write " + call.node->path);
-    op.transferred = wrote;
-    runtime_.world().trace(hash_of(all.span()));
+    const size_t wrote = disk.write(node, position, bytes.first(wanted), version, now);
+    if (fails) return fail(planned.value_or(ErrorCode::io_error), "write " + node->path);
+    if (wrote < bytes.size()) return fail(ErrorCode::no_space, "write " + node->path);
+    runtime_.world().trace(hash_of(bytes));
     return {};
+}
+
+/// It syncs nothing: who believes it without a sweep loses everything with the power.
+Status SimFileSystem::check(const NodeRef& node,
+                            uint64_t began_at_version,
+                            std::optional<ErrorCode> planned) {
+    const bool drawn = disk_.goes_wrong(disk_.faults.sync_error, node->path);
+    const bool lost = std::exchange(node->write_back_failed, false);
+    if (!planned && !drawn && !lost) return {};
+    disk_.lose(node, began_at_version);
+    return fail(ErrorCode::io_error, "write back " + node->path);
+}
+
+/// Made or emptied first, written with the next event: power may go between the two.
+Status SimFileSystem::put(FileSystemOp& op, NameCall& call, std::optional<ErrorCode> planned) {
+    if (call.opened == nullptr) {
+        if (planned) return fail(*planned, op.path);
+        const OpenOptions options{.write = true, .create = true, .truncate = true};
+        TRY(call.opened, disk_.open(op.path, options, runtime_.wall_time()));
+        return {};
+    }
+    const NodeRef node = std::exchange(call.opened, nullptr);
+    const Status written = write(node, 0, op.content.span(), planned);
+    disk_.closed(node);
+    return written;
 }
 
 void SimFileSystem::complete_name(uint64_t id) {
@@ -232,7 +271,7 @@ void SimFileSystem::complete_name(uint64_t id) {
     if (disk_.stands_still()) return;
     auto call = name_calls_.extract(at);
     auto& op = static_cast<FileSystemOp&>(call.mapped().op.pop_front());
-    const Status done = perform(op, call.mapped().began_at_version, struck);
+    const Status done = perform(op, call.mapped(), struck);
     if (!done) op.set_error(done.error());
     trace(16 + static_cast<uint64_t>(op.kind), 0, hash_of(op.path),
           static_cast<uint64_t>(static_cast<int64_t>(op.error().code)));
@@ -241,18 +280,31 @@ void SimFileSystem::complete_name(uint64_t id) {
                                           kNameWords[static_cast<size_t>(op.kind)], op.path, op.to,
                                           done ? "" : " " + std::string(name_of(op.error().code))));
     }
+    if (call.mapped().opened != nullptr && !op.content.empty()) {
+        const Duration span = duration_of(op.content.size(), false);
+        call.mapped().op.push_back(op);
+        name_calls_.insert(std::move(call));
+        runtime_.world().schedule_in(span, EventKind::disk, [this, id] { complete_name(id); });
+        return;
+    }
+    if (call.mapped().opened != nullptr) disk_.closed(call.mapped().opened);
     runtime_.ready(op);
 }
 
-Status SimFileSystem::perform(FileSystemOp& op,
-                              uint64_t began_at_version,
-                              std::optional<ErrorCode> struck) {
+Status SimFileSystem::perform(FileSystemOp& op, NameCall& call, std::optional<ErrorCode> struck) {
     using Kind = FileSystemOp::Kind;
     const auto planned = struck ? struck : disk_.planned_failure(false, {}, op.kind, op.path);
     const bool syncs = op.kind == Kind::sync_directory && disk_.faults.sync_error != 0;
     const bool fails = planned || (syncs && disk_.goes_wrong(disk_.faults.sync_error, op.path));
-    if (fails) return fail(planned.value_or(ErrorCode::io_error), op.path);
+    const bool of_bytes = op.kind == Kind::put || op.kind == Kind::check;
+    if (fails && !of_bytes) return fail(planned.value_or(ErrorCode::io_error), op.path);
     switch (op.kind) {
+        case Kind::put: return put(op, call, planned);
+        case Kind::check: {
+            TRY(const NodeRef node, disk_.open(op.path, OpenOptions{}, runtime_.wall_time()));
+            disk_.closed(node);
+            return check(node, call.began_at_version, planned);
+        }
         case Kind::open: {
             TRY(NodeRef node, disk_.open(op.path, op.options, runtime_.wall_time()));
             op.file = std::make_unique<SimFile>(*this, std::move(node), op.options);
@@ -266,8 +318,8 @@ Status SimFileSystem::perform(FileSystemOp& op,
             TRY(op.entries, disk_.list(op.path));
             return {};
         }
-        case Kind::sync_directory: return disk_.sync_directory(op.path, began_at_version);
-        case Kind::sync_all: disk_.sync_all(began_at_version); return {};
+        case Kind::sync_directory: return disk_.sync_directory(op.path, call.began_at_version);
+        case Kind::sync_all: disk_.sync_all(call.began_at_version); return {};
         case Kind::space: op.space = {disk_.free_space(), disk_.capacity()}; return {};
         case Kind::lock:
             TRY_STATUS(disk_.lock(op.path, lock_holder_, runtime_.wall_time()));
@@ -293,34 +345,67 @@ void SimFileSystem::cancel(Op& op) noexcept {
     if (dead_ || !disk_.random().chance(500'000)) return;
     op.unlink();
     std::erase_if(file_calls_, [](const auto& call) { return call.second.op.empty(); });
-    std::erase_if(name_calls_, [](const auto& call) { return call.second.op.empty(); });
+    for (auto at = name_calls_.begin(); at != name_calls_.end();) {
+        const bool gone = at->second.op.empty();
+        if (gone && at->second.opened != nullptr) disk_.closed(at->second.opened);
+        at = gone ? name_calls_.erase(at) : std::next(at);
+    }
     op.set_error({ErrorCode::cancelled, {}});
     runtime_.ready(op);
 }
 
-void SimFileSystem::settle_write(FileCall& call) {
+void SimFileSystem::settle_write(const NodeRef& node, uint64_t position, const Buffer& all) {
     Random& random = disk_.random();
     const uint64_t version = disk_.next_version();
     const WallTime now = runtime_.wall_time();
-    const Buffer all = call.bytes.flatten();
     const uint64_t how = random.below(4);
     if (how == 0) return;
     if (how == 1) {
-        disk_.write(call.node, call.position, all.span(), version, now);
+        disk_.write(node, position, all.span(), version, now);
         return;
     }
     if (how == 2) {
         const uint64_t prefix = random.between(0, all.size());
-        disk_.write(call.node, call.position, all.span().first(prefix), version, now);
+        disk_.write(node, position, all.span().first(prefix), version, now);
         return;
     }
     size_t done = 0;
     while (done < all.size()) {
-        const uint64_t at = call.position + done;
+        const uint64_t at = position + done;
         const size_t piece = std::min<size_t>(all.size() - done, kSectorSize - at % kSectorSize);
         const auto sector = all.span().subspan(done, piece);
-        if (random.chance(500'000)) disk_.write(call.node, at, sector, version, now);
+        if (random.chance(500'000)) disk_.write(node, at, sector, version, now);
         done += piece;
+    }
+}
+
+void SimFileSystem::settle_name(NameCall& call) {
+    using Kind = FileSystemOp::Kind;
+    auto& op = static_cast<FileSystemOp&>(call.op.front());
+    if (call.opened != nullptr) {
+        settle_write(call.opened, 0, op.content);
+        disk_.closed(call.opened);
+        return;
+    }
+    if (!disk_.random().chance(500'000)) return;
+    switch (op.kind) {
+        case Kind::open: {
+            const auto node = disk_.open(op.path, op.options, runtime_.wall_time());
+            if (node) disk_.closed(*node);
+            return;
+        }
+        case Kind::put: {
+            const OpenOptions options{.write = true, .create = true, .truncate = true};
+            const auto node = disk_.open(op.path, options, runtime_.wall_time());
+            if (node) settle_write(*node, 0, op.content);
+            if (node) disk_.closed(*node);
+            return;
+        }
+        case Kind::sync_directory:
+            std::ignore = disk_.sync_directory(op.path, call.began_at_version);
+            return;
+        case Kind::sync_all: disk_.sync_all(call.began_at_version); return;
+        default: std::ignore = change_names(op); return;
     }
 }
 
@@ -328,7 +413,9 @@ void SimFileSystem::die() {
     dead_ = true;
     for (auto& [id, call] : file_calls_) {
         if (call.op.empty()) continue;
-        if (call.kind == FileOp::Kind::write) settle_write(call);
+        if (call.kind == FileOp::Kind::write) {
+            settle_write(call.node, call.position, call.bytes.flatten());
+        }
         const bool happened = disk_.random().chance(500'000);
         if (!happened) continue;
         const uint64_t version = disk_.next_version();
@@ -339,18 +426,7 @@ void SimFileSystem::die() {
         if (call.kind == FileOp::Kind::sync) disk_.sync(call.node, call.began_at_version);
     }
     for (auto& [id, call] : name_calls_) {
-        if (call.op.empty() || !disk_.random().chance(500'000)) continue;
-        auto& op = static_cast<FileSystemOp&>(call.op.front());
-        if (op.kind == FileSystemOp::Kind::open) {
-            const auto node = disk_.open(op.path, op.options, runtime_.wall_time());
-            if (node) disk_.closed(*node);
-        } else if (op.kind == FileSystemOp::Kind::sync_directory) {
-            std::ignore = disk_.sync_directory(op.path, call.began_at_version);
-        } else if (op.kind == FileSystemOp::Kind::sync_all) {
-            disk_.sync_all(call.began_at_version);
-        } else {
-            std::ignore = change_names(op);
-        }
+        if (!call.op.empty()) settle_name(call);
     }
     file_calls_.clear();
     name_calls_.clear();

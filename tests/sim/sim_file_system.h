@@ -44,6 +44,7 @@ private:
     };
     struct NameCall {
         OpList op;
+        NodeRef opened;  ///< put: it is empty, and about to be written
         uint64_t began_at_version = 0;
         Duration started{};
     };
@@ -52,10 +53,16 @@ private:
     void complete_file(uint64_t id);
     void complete_name(uint64_t id);
     Status perform(FileCall& call, FileOp& op, std::optional<ErrorCode> struck);
-    Status write(FileCall& call, FileOp& op, std::optional<ErrorCode> planned);
-    Status perform(FileSystemOp& op, uint64_t began_at_version, std::optional<ErrorCode> struck);
+    Status perform(FileSystemOp& op, NameCall& call, std::optional<ErrorCode> struck);
     Status change_names(FileSystemOp& op);
-    void settle_write(FileCall& call);
+    Status put(FileSystemOp& op, NameCall& call, std::optional<ErrorCode> planned);
+    Status check(const NodeRef& node, uint64_t began_at_version, std::optional<ErrorCode> planned);
+    Status write(const NodeRef& node,
+                 uint64_t position,
+                 std::span<const std::byte> bytes,
+                 std::optional<ErrorCode> planned);
+    void settle_write(const NodeRef& node, uint64_t position, const Buffer& all);
+    void settle_name(NameCall& call);
     Duration duration_of(uint64_t bytes, bool is_sync);
     void trace(uint64_t what, uint64_t node, uint64_t position, uint64_t extra);
 

@@ -56,18 +56,20 @@ Task<Result<LogState>> LogDriver::read_all() {
                    .end = log_->log_end(),
                    .batches = {}};
     read_epochs_.clear();
+    read_dropped_.clear();
+    read_times_.clear();
     Offset at = found.start;
     while (at < found.end) {
-        auto slice = log_->read(at, kWholeReadBytes, found.end, true);
-        if (!slice && slice.error().code == ErrorCode::would_block) {
-            slice = co_await log_->read_cold(at, kWholeReadBytes, found.end, true);
-        }
-        if (!slice) co_return std::unexpected(slice.error());
-        const Buffer bytes = slice->bytes.flatten();
+        auto reading = log_->read_committed(at, kWholeReadBytes, found.end, true);
+        CO_TRY(const storage::CommittedSlice slice, co_await std::move(reading));
+        const Buffer bytes = slice.records.bytes.flatten();
         BatchCursor cursor(bytes.span(), BatchCursor::Crc::check);
         BatchStep step = cursor.next();
+        const auto before = static_cast<ptrdiff_t>(found.batches.size());
         for (; step == BatchStep::batch; step = cursor.next()) {
             found.batches.push_back(fact_of(cursor.batch(), cursor.batch().base_offset()));
+            const bool empty = cursor.batch().record_count() == 0;
+            read_times_.push_back(empty ? kNoTimestamp : cursor.batch().max_timestamp());
             read_epochs_.push_back({cursor.batch().leader_epoch(), cursor.batch().base_offset()});
         }
         if (step != BatchStep::end) {
@@ -75,19 +77,16 @@ Task<Result<LogState>> LogDriver::read_all() {
             co_return fail(ErrorCode::corrupt, fmt::format("{}: {}", log_->path(),
                                                            "the checksum of a batch is wrong"));
         }
+        // As a consumer does it: each answer with the list that came with it.
+        const std::span answer(found.batches.begin() + before, found.batches.end());
+        read_dropped_.merge(dropped_by_index(answer, slice.aborted));
         // A cleaner may have left nothing up to the end.
         if (bytes.empty() && tested_.config.compacts) break;
-        if (slice->next <= at) co_return fail(ErrorCode::corrupt, "a read that goes nowhere");
-        at = slice->next;
+        if (slice.records.next <= at)
+            co_return fail(ErrorCode::corrupt, "a read that goes nowhere");
+        at = slice.records.next;
     }
     co_return found;
-}
-
-Task<Result<std::vector<storage::AbortedTransaction>>> LogDriver::aborted() {
-    const Offset from = log_->log_start();
-    const Offset to = log_->log_end();
-    if (from == to) co_return std::vector<storage::AbortedTransaction>{};
-    co_return co_await log_->aborted_transactions(from, to);
 }
 
 void LogDriver::note_found(const LogState& found) const {
@@ -103,16 +102,12 @@ void LogDriver::note_found(const LogState& found) const {
 
 Task<Status> LogDriver::check_recovered() {
     LogState found;
-    std::vector<storage::AbortedTransaction> index;
     if (log_ != nullptr) {
         auto whole = co_await read_all();
         while (!whole && was_overtaken(whole.error())) whole = co_await read_all();
+        if (!whole && world_.is_hurt(log_->path())) co_return co_await check_around_damage();
         if (!whole) co_return std::unexpected(whole.error());
         found = *std::move(whole);
-        auto listed = co_await aborted();
-        while (!listed && was_overtaken(listed.error())) listed = co_await aborted();
-        if (!listed) co_return std::unexpected(listed.error());
-        index = *std::move(listed);
     }
     note_found(found);
     tested_.truncated = false;
@@ -123,7 +118,8 @@ Task<Status> LogDriver::check_recovered() {
     follow_retention();
     check_epochs();
     check_stable_end();
-    check_transactions(found, index);
+    check_transactions(found);
+    if (world_.damaged) co_return co_await check_lookups(found);
     co_return Status{};
 }
 
@@ -151,31 +147,23 @@ void LogDriver::check_stable_end() {
 }
 
 /// The same batches are for a read_committed reader, whether it asks the index or the markers.
-void LogDriver::check_transactions(const LogState& found,
-                                   const std::vector<storage::AbortedTransaction>& aborted) {
+void LogDriver::check_transactions(const LogState& found) {
     const LogState& wanted = tested_.model.now();
-    const std::set<Offset> by_index = dropped_by_index(found.batches, aborted);
     if (tested_.config.compacts) {
         const auto wrong = wanted.cannot_become(found);
         if (wrong) failed("compacted: " + *wrong);
-        if (table_of(found, by_index) != table_of(wanted, dropped_by_markers(wanted.batches))) {
+        if (table_of(found, read_dropped_) !=
+            table_of(wanted, dropped_by_markers(wanted.batches))) {
             failed("a read_committed consumer makes another table than was written");
         }
         return;
     }
     const std::set<Offset> by_markers = dropped_by_markers(wanted.batches);
     for (const BatchFact& batch : found.batches) {
-        if (batch.end() <= log_->log_start()) continue;  // Retention was quicker.
-        const bool dropped = by_index.contains(batch.base);
+        const bool dropped = read_dropped_.contains(batch.base);
         if (dropped == by_markers.contains(batch.base)) continue;
-        std::string index;
-        for (const auto& one : aborted) {
-            if (one.producer != batch.producer) continue;
-            index += fmt::format(" {}..{}", one.first.value(), one.last.value());
-        }
-        failed(fmt::format("the batch at {} of producer {} is {}aborted, says the index:{}",
-                           batch.base.value(), batch.producer.value(), dropped ? "" : "not ",
-                           index));
+        failed(fmt::format("the batch at {} of producer {} is {}aborted, says the index",
+                           batch.base.value(), batch.producer.value(), dropped ? "" : "not "));
         return;
     }
 }
@@ -187,11 +175,6 @@ Task<> LogDriver::read_as_consumer() {
         if (!was_overtaken(found.error())) is_fatal(found.error(), "read");
         co_return;
     }
-    const auto index = co_await aborted();
-    if (!index) {
-        if (!was_overtaken(index.error())) is_fatal(index.error(), "aborted transactions");
-        co_return;
-    }
     follow_retention();
     LogState readable = *found;
     readable.start = std::max(readable.start, tested_.model.now().start);
@@ -200,7 +183,7 @@ Task<> LogDriver::read_as_consumer() {
                            tested_.model.now().describe()));
         co_return;
     }
-    check_transactions(readable, *index);
+    check_transactions(readable);
 }
 
 Task<> LogDriver::read_something() {

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // The scenario `damage`: between two lives of a StorageWorld's process one bit of one file flips.
-// The next start may refuse by name (the directory, or a log of it), or not mind because something
-// else knows better; what it must not do is serve it, or lose what it was promised without a word.
-// With the bit as it was, everything is there again.
+// The next start may refuse by name (the directory for a file of its own, else the log whose file it is),
+// lose the one batch that was hit and say so, or not mind because something else knows better; what it
+// must not do is serve it, or lose what it was promised without a word, or suffer elsewhere. With the
+// bit as it was, everything is there again.
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
+#include <map>
 
+#include "storage/file_names.h"
 #include "storage/journal_replay.h"
+#include "storage/segment_sums.h"
 #include "tests/sim/bugs.h"
 #include "tests/sim/scenario.h"
 #include "tests/sim/storage_program.h"
@@ -37,11 +40,12 @@ public:
         if (!storage_.failure.empty()) return;
         const uint64_t end = storage_.random.below(4);
         if (end < 2) storage_.stop_cleanly();
-        if (end < 3) storage_.process.kill();
-        if (end == 3) storage_.machine.power_cut();
+        if (end < 3) storage_.kill();
+        if (end == 3) storage_.power_cut();
         if (storage_.failure.empty()) strike();
     }
     [[nodiscard]] StorageWorld& world() { return storage_; }
+    [[nodiscard]] bool was_met() const { return was_met_; }
 
 private:
     void strike() {
@@ -56,51 +60,118 @@ private:
         storage_.refusals = 0;
         storage_.start();
         const bool serves = storage_.run_until_serving();
+        // Retention, cleaner and scrubber go on meanwhile.
+        const uint64_t events = storage_.random.between(0, 2000);
+        for (uint64_t i = 0; serves && i < events && storage_.failure.empty(); ++i) {
+            if (!storage_.step()) break;
+        }
         storage_.damaged.reset();
         if (!storage_.failure.empty()) {
             storage_.failure += fmt::format(" (bit {} of byte {} of {} had flipped)", flip->bit,
                                             flip->position, flip->path);
         }
         if (!storage_.failure.empty()) return;
-        storage_.process.kill();
+        storage_.kill();
         if (serves && storage_.refusals == 0) return;
+        was_met_ = true;
         ++storage_.refused;
-        if (disk.contents(flip->path) == hurt) {
+        if (is_still_there(*flip, *hurt)) {
             disk.flip_bit(flip->path, flip->position, flip->bit);
         }
         storage_.start();
         storage_.run_until_serving();
-        storage_.process.kill();
-        if (!storage_.failure.empty()) storage_.failure += " (the bit is as it was)";
+        storage_.kill();
+        if (!storage_.failure.empty()) {
+            storage_.failure += fmt::format(" (bit {} of byte {} of {} is as it was)", flip->bit,
+                                            flip->position, flip->path);
+        }
+    }
+
+    /// A start that found it may have made the file anew, or have written on behind it.
+    [[nodiscard]] bool is_still_there(const Flip& flip, const std::string& hurt) const {
+        const std::string now = contents(flip.path);
+        const size_t known = flip.position + 1;
+        return now.size() >= known && now.compare(0, known, hurt, 0, known) == 0;
+    }
+
+    [[nodiscard]] std::string contents(const std::string& path) const {
+        return storage_.machine.disk().contents(path).value_or("");
     }
 
     std::optional<Flip> draw() {
-        std::vector<std::string> files;
+        // A kind first: most files are segments.
+        std::map<std::string, std::vector<std::string>> kinds;
         for (const std::string& path : storage_.machine.disk().files()) {
-            const bool empty = storage_.machine.disk().contents(path)->empty();
-            if (!empty && is_covered(path)) files.push_back(path);
+            const std::string kind = kind_of(path.substr(path.rfind('/') + 1));
+            if (!kind.empty() && !contents(path).empty()) kinds[kind].push_back(path);
         }
-        if (files.empty()) return {};
+        if (kinds.empty()) return {};
+        const auto kind =
+            std::next(kinds.begin(), static_cast<ptrdiff_t>(storage_.random.below(kinds.size())));
         Flip flip;
-        flip.path = files[storage_.random.below(files.size())];
-        const uint64_t size = storage_.machine.disk().contents(flip.path)->size();
+        flip.path = kind->second[storage_.random.below(kind->second.size())];
+        const uint64_t size = contents(flip.path).size();
         flip.position = storage_.random.below(size);
-        flip.bit = static_cast<unsigned>(storage_.random.below(8));
-        if (flip.path.find(".ottla-journal-") != std::string::npos && is_newest_group(flip)) {
-            return {};
+        if (kind->first == storage::kLogSuffix && storage_.random.below(2) == 0) {
+            flip.position = somewhere_in_a_head(contents(flip.path));
         }
-        return flip;
+        flip.bit = static_cast<unsigned>(storage_.random.below(8));
+        return is_covered(flip, kind->first) ? std::optional(flip) : std::nullopt;
     }
 
-    /// What carries a checksum, or is checked against what does. Not yet: headers of batches, the
-    /// other indexes and Kafka's checkpoint files, which only .ottla-sums can cover.
-    static bool is_covered(const std::string& path) {
-        constexpr std::array kCovered = {".ottla-journal-", ".ottla-catalogue-", ".snapshot",
-                                         "leader-epoch-checkpoint", "meta.properties",
-                                         ".kafka_cleanshutdown", ".timeindex"};
-        return !path.ends_with(".tmp") && std::ranges::any_of(kCovered, [&path](const char* part) {
-            return path.find(part) != std::string::npos;
-        });
+    /// What Kafka's CRC leaves out, for the most part.
+    uint64_t somewhere_in_a_head(const std::string& bytes) {
+        std::vector<uint64_t> heads{0};
+        BatchCursor cursor(as_bytes(bytes));
+        while (cursor.next() == BatchStep::batch) heads.push_back(cursor.position());
+        const uint64_t head = heads[storage_.random.below(heads.size())];
+        const uint64_t position = head + storage_.random.below(batch_layout::kAttributes);
+        return std::min<uint64_t>(position, bytes.size() - 1);
+    }
+
+    /// Empty: never read again, or not before something else takes its place.
+    static std::string kind_of(const std::string& name) {
+        for (const char* passing : {".tmp", ".cleaned", ".swap", ".deleted"}) {
+            if (name.ends_with(passing)) return "";
+        }
+        for (const char* shards : {".ottla-journal-", ".ottla-catalogue-", ".ottla-retired-"}) {
+            if (name.starts_with(shards)) return shards;
+        }
+        const bool numbered = !name.empty() && name.front() >= '0' && name.front() <= '9';
+        return numbered ? name.substr(name.find('.')) : name;
+    }
+
+    /// Is there something that such a flip can be told by?
+    bool is_covered(const Flip& flip, const std::string& kind) {
+        if (kind == ".ottla-journal-") return !is_newest_group(flip);
+        if (kind == storage::kTimeIndexSuffix || kind == storage::kTransactionIndexSuffix) {
+            return has_sums(flip.path);
+        }
+        if (kind != storage::kLogSuffix) return true;
+        // A base offset next to a gap can be another one.
+        const std::string bytes = contents(flip.path);
+        const std::string name = flip.path.substr(flip.path.rfind('/') + 1);
+        storage::HeadSummer heads(*storage::parse_offset_file(name, storage::kLogSuffix));
+        BatchCursor cursor(as_bytes(bytes));
+        uint64_t last = 0;
+        for (; cursor.next() == BatchStep::batch; last = cursor.position()) {
+            heads.note(cursor.batch());
+        }
+        // A log that was read from its files knows a leader epoch by the neighbours in the segment
+        // (ADR 0042), and one of these has none on one side.
+        if (is_in_epoch(flip, 0) || is_in_epoch(flip, last)) return false;
+        return !heads.has_gaps() || has_sums(flip.path);
+    }
+    static bool is_in_epoch(const Flip& flip, uint64_t head) {
+        const uint64_t begin = head + batch_layout::kLeaderEpoch;
+        return flip.position >= begin && flip.position < begin + sizeof(int32_t);
+    }
+    /// Of the segment whose file it is, as it is now.
+    [[nodiscard]] bool has_sums(const std::string& path) const {
+        const std::string stem = path.substr(0, path.rfind('.'));
+        const std::string bytes = contents(stem + std::string(storage::kSumsSuffix));
+        const auto sums = storage::parse_sums(as_bytes(bytes));
+        return sums && sums->log_bytes == contents(stem + ".log").size();
     }
 
     /// Nothing can tell a flipped bit there from a group that the power cut tore.
@@ -131,6 +202,7 @@ private:
     }
 
     StorageWorld storage_;
+    bool was_met_ = false;
 };
 
 }  // namespace
@@ -140,13 +212,12 @@ ScenarioOutcome run_damage_scenario(const ScenarioOptions& options) {
     set_bug(storage_options.bugs, options.bug);
     Damage damage(storage_options);
     StorageWorld& storage = damage.world();
-    for (int i = 0; i < 6 && storage.failure.empty(); ++i) damage.round();
-    ScenarioOutcome outcome;
-    outcome.trace = storage.world.trace_hash();
-    outcome.events = storage.world.events();
-    outcome.seconds = std::chrono::duration<double>(storage.world.now()).count();
-    outcome.failure = storage.failure;
-    return outcome;
+    // A life that met damage leaves producers that lack what could not be read: no more is promised
+    // of them, also when the bit is as it was.
+    for (int i = 0; i < 6 && storage.failure.empty() && !damage.was_met(); ++i) {
+        damage.round();
+    }
+    return storage.outcome();
 }
 
 }  // namespace ottla::sim

@@ -34,11 +34,12 @@ void LogDriver::adopt(storage::Log* log) {
     if (log_ != nullptr) log_->observe(this);
 }
 
-void LogDriver::durable_end_moved(storage::Log&, Offset durable_end) {
+void LogDriver::durable_end_moved(storage::Log& log, Offset durable_end) {
     if (world_.world.verbose()) {
         world_.world.note(fmt::format("{}: durable {}", tested_.name, durable_end.value()));
     }
-    const auto wrong = tested_.model.durable_end_moved(durable_end);
+    const bool synced = log.config().durability == storage::Durability::strict;
+    const auto wrong = tested_.model.durable_end_moved(durable_end, synced);
     if (wrong) failed(*wrong);
 }
 
@@ -113,6 +114,10 @@ Task<> LogDriver::run() {
         if (is_offline()) break;
         follow_retention();
         if (log_ != nullptr && moves_.below(60) == 0) co_await begin_or_end_move();
+        if (tested_.switches_durability && log_ != nullptr && tested_.durability.below(25) == 0) {
+            co_await switch_durability();
+            if (is_offline()) break;
+        }
         const uint64_t what = tested_.random.below(1000);
         co_await act(what);
     }
@@ -411,6 +416,32 @@ Task<> LogDriver::wait_until_durable() {
     }
     if (!is_offline() && !world_.may_be_full) {
         failed(fmt::format("{} is not durable after 4 s", end.value()));
+    }
+}
+
+Task<> LogDriver::switch_durability() {
+    const bool relaxed = log_->config().durability == storage::Durability::relaxed;
+    const auto to = relaxed ? storage::Durability::strict : storage::Durability::relaxed;
+    if (relaxed) co_await have_something_unsynced();
+    if (is_offline()) co_return;
+    const size_t acknowledged = tested_.model.acknowledged();
+    const Status done = co_await log_->set_durability(to);
+    if (!done) {
+        is_fatal(done.error(), "another durability");
+        co_return;
+    }
+    // Back to strict: whatever it acknowledged while it was not is synced now.
+    if (relaxed) tested_.model.synced(acknowledged);
+    if (relaxed && tested_.durability.below(10) == 0) world_.power_goes = true;
+    tested_.config.durability = to;
+}
+
+/// Written and acknowledged, and its sync on the way.
+Task<> LogDriver::have_something_unsynced() {
+    co_await append();
+    const Offset end = log_->log_end();
+    for (int i = 0; i < 500 && !is_offline() && log_->durable_end() < end; ++i) {
+        static_cast<void>(co_await ports_.runtime.sleep_for(std::chrono::microseconds(20)));
     }
 }
 

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "ottla/ports.h"
@@ -56,19 +57,25 @@ private:
     void note_high_watermark();
     Task<> wait_until_durable();
     Task<> remove();
+    Task<> switch_durability();
+    Task<> have_something_unsynced();
     Task<> begin_or_end_move();
     void create();
+
+    // storage_hurt.cc
+    /// A bit flipped in a file of this log, and a read of all of it says so: what else it has.
+    Task<Status> check_around_damage();
+    /// One at a time, by index and by time: the same as in one read.
+    Task<Status> check_lookups(const LogState& found);
 
     // storage_checks.cc
     Task<> read_something();
     Task<> read_as_consumer();
     Task<Result<LogState>> read_all();
-    Task<Result<std::vector<storage::AbortedTransaction>>> aborted();
     void note_found(const LogState& found) const;
     void check_epochs();
     void check_stable_end();
-    void check_transactions(const LogState& found,
-                            const std::vector<storage::AbortedTransaction>& aborted);
+    void check_transactions(const LogState& found);
 
     /// Readable batches of `producer`, the newest first, at most five.
     [[nodiscard]] std::vector<BatchFact> newest_of(ProducerId producer) const;
@@ -86,6 +93,10 @@ private:
     Codecs codecs_;
     /// Of the batches of the last read_all.
     std::vector<storage::EpochStart> read_epochs_;
+    /// ... and those of them, by base, that a read_committed consumer drops.
+    std::set<Offset> read_dropped_;
+    /// ... and the time of each, kNoTimestamp if no record of it is left.
+    std::vector<WallTime> read_times_;
 };
 
 }  // namespace ottla::sim

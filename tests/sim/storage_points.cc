@@ -42,16 +42,16 @@ public:
     void tell() {
         work_once();
         if (goes_on()) storage_.stop_cleanly();
-        if (goes_on()) storage_.process.kill();
+        if (goes_on()) storage_.kill();
         if (goes_on()) work_once();
-        if (goes_on()) storage_.process.kill();
+        if (goes_on()) storage_.kill();
         if (goes_on()) work_once();
         if (goes_on()) storage_.stop_cleanly();
         struck_down();
         // What the fault left, seen twice: the second time nothing but the first start's work.
         come_back();
         if (storage_.failure.empty()) {
-            storage_.machine.power_cut();
+            storage_.power_cut();
             come_back();
         }
     }
@@ -95,9 +95,9 @@ private:
     void struck_down() {
         if (!storage_.failure.empty()) return;
         if (fault_.power) {
-            storage_.machine.power_cut();
+            storage_.power_cut();
         } else if (storage_.process.is_running()) {
-            storage_.process.kill();
+            storage_.kill();
         }
         struck_ = storage_.machine.disk().operations() >= storage_.machine.disk().strike.at;
         storage_.machine.disk().go_on();

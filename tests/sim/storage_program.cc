@@ -87,7 +87,7 @@ Task<> StorageProgram::boot_and_watch() {
 
 /// Trouble of the disk that is drawn for this round.
 bool StorageProgram::may_refuse(const Error& error) const {
-    if (world_.names_damage(error)) return true;
+    if (world_.names_hurt_directory(error)) return true;
     const bool full = error.code == ErrorCode::no_space || stopping_;
     return world_.may_fail(0) || world_.may_fail(1) || (world_.may_be_full && full);
 }
@@ -157,11 +157,13 @@ Task<Status> StorageProgram::open_shard(uint32_t shard) {
         if (owner_of(name) != shard) continue;
         storage::Log* log = nullptr;
         std::optional<Error> missing;
+        bool hurt = false;
         for (size_t i = 0; i < directories_.size(); ++i) {
             for (const storage::FoundLog& found : directories_[i]->logs()) {
                 if (found.name.topic != name) continue;
                 const auto opened = co_await store.open_log(found, tested.config);
                 tested.directory = i;
+                hurt = world_.is_hurt(fmt::format("{}/{}-0", kDirectories[i], name));
                 if (opened) log = *opened;
                 if (!opened) missing = opened.error();
             }
@@ -173,7 +175,7 @@ Task<Status> StorageProgram::open_shard(uint32_t shard) {
         }
         if (!missing) missing = co_await resume_move(store, log);
         if (!missing) continue;
-        if (!world_.names_damage(*missing)) co_return std::unexpected(*missing);
+        if (!hurt || !world_.names_damage(*missing)) co_return std::unexpected(*missing);
         ++world_.refusals;
     }
     co_return Status{};

@@ -38,6 +38,7 @@ public:
     void driver_ended() { --drivers_running_; }
 
     void directory_failed(const std::string& log_dir, const Error& why) override;
+    void damage_found(const storage::Damage& damage) override { world_.reports.push_back(damage); }
 
 private:
     Task<> spread_failure(std::string log_dir, Error why);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The scenario `storage`: lives of a StorageWorld's process, one after the other, each with its own
 // trouble and its own end.
+#include <utility>
+
 #include "tests/sim/bugs.h"
 #include "tests/sim/scenario.h"
 #include "tests/sim/storage_program.h"
@@ -41,13 +43,17 @@ void work(StorageWorld& storage) {
     draw_faults(storage);
     const uint64_t events = storage.random.between(10, 6000);
     const bool space_returns = storage.random.below(2) == 0;
-    for (uint64_t i = 0; i < events && storage.failure.empty(); ++i) {
+    for (uint64_t i = 0; i < events && storage.failure.empty() && !storage.power_goes; ++i) {
         if (space_returns && i == events / 2) storage.give_space_back();
         if (!storage.step()) break;
     }
 }
 
 void end_round(StorageWorld& storage) {
+    if (std::exchange(storage.power_goes, false)) {
+        storage.power_cut();
+        return;
+    }
     const uint64_t end = storage.random.below(12);
     const bool serves = storage.program().is_serving() && !storage.program().has_given_up();
     if (end < 3 && serves) storage.stop_cleanly();
@@ -58,9 +64,9 @@ void end_round(StorageWorld& storage) {
     }
     if (!storage.failure.empty()) return;
     if (end < 6) {
-        storage.process.kill();
+        storage.kill();
     } else {
-        storage.machine.power_cut();
+        storage.power_cut();
     }
 }
 
@@ -91,17 +97,12 @@ ScenarioOutcome run_storage_scenario(const ScenarioOptions& options) {
         // Everything still there, and again after the power went without a warning.
         storage.start();
         if (storage.run_until_serving()) {
-            storage.machine.power_cut();
+            storage.power_cut();
             storage.start();
             storage.run_until_serving();
         }
     }
-    ScenarioOutcome outcome;
-    outcome.trace = storage.world.trace_hash();
-    outcome.events = storage.world.events();
-    outcome.seconds = std::chrono::duration<double>(storage.world.now()).count();
-    outcome.failure = storage.failure;
-    return outcome;
+    return storage.outcome();
 }
 
 }  // namespace ottla::sim

@@ -3,8 +3,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <chrono>
 #include <string_view>
 
+#include "records/batch.h"
+#include "tests/sim/scenario.h"
 #include "tests/sim/storage_program.h"
 
 namespace ottla::sim {
@@ -65,6 +69,29 @@ void draw_indexes(StorageWorld& storage) {
     }
 }
 
+/// Half of the logs are relaxed, always or now and then.
+void draw_durability(TestedLog& tested) {
+    const uint64_t how = tested.durability.below(6);
+    tested.switches_durability = how < 2;
+    if (how == 1 || how == 2) tested.config.durability = storage::Durability::relaxed;
+}
+
+/// Half of the logs reserve room for each new segment.
+void draw_preallocation(StorageWorld& storage) {
+    Random random = storage.world.random_for("preallocation");
+    for (auto& [name, tested] : storage.logs) {
+        tested.config.preallocate = random.below(2) == 0;
+    }
+}
+
+/// Behind the last batch of a file nothing is left but zeros.
+bool has_reserved_tail(std::string_view bytes) {
+    BatchCursor cursor(as_bytes(bytes));
+    size_t end = 0;
+    while (cursor.next() == BatchStep::batch) end = cursor.position() + cursor.batch().size();
+    return end < bytes.size() && bytes.find_first_not_of('\0', end) == std::string_view::npos;
+}
+
 /// Of five logs two are plain, one loses its oldest records, one its superseded ones, one both.
 storage::LogConfig config_of(uint32_t index) {
     storage::LogConfig config;
@@ -104,11 +131,14 @@ StorageWorld::StorageWorld(const StorageOptions& wanted)
             .random = world.random_for(name),
             .producers = {ProducerId{producer}, ProducerId{producer + 10'000'000},
                           ProducerId{producer + 20'000'000}},
+            .durability = world.random_for(name + " durability"),
         };
+        draw_durability(tested);
         logs.emplace(name, std::move(tested));
     }
     draw_direct(*this);
     draw_indexes(*this);
+    draw_preallocation(*this);
 }
 
 StorageProgram& StorageWorld::program() { return static_cast<StorageProgram&>(*process.program()); }
@@ -122,13 +152,42 @@ bool StorageWorld::may_fail(size_t directory) const {
     return failing && kDirectories[directory].starts_with(*failing);
 }
 
+bool StorageWorld::is_hurt(const std::string& path) const {
+    return damaged && damaged->starts_with(path + "/");
+}
+
 bool StorageWorld::names_damage(const Error& error) const {
     if (!damaged || error.code != ErrorCode::corrupt) return false;
-    for (const std::string& directory : kDirectories) {
-        const bool there = damaged->starts_with(directory);
-        if (there && error.detail.find(directory) != std::string::npos) return true;
+    const std::string folder = damaged->substr(0, damaged->rfind('/'));
+    return error.detail.find(folder) != std::string::npos;
+}
+
+bool StorageWorld::names_hurt_directory(const Error& error) const {
+    if (!names_damage(error)) return false;
+    return std::ranges::any_of(kDirectories, [this](const std::string& directory) {
+        return is_hurt(directory) && damaged->rfind('/') == directory.size();
+    });
+}
+
+ScenarioOutcome StorageWorld::outcome() const {
+    ScenarioOutcome outcome;
+    outcome.trace = world.trace_hash();
+    outcome.events = world.events();
+    outcome.seconds = std::chrono::duration<double>(world.now()).count();
+    outcome.failure = failure;
+    return outcome;
+}
+
+void StorageWorld::kill() {
+    for (auto& [name, tested] : logs) {
+        if (may_fail(tested.directory)) tested.model.lose_unsynced();
     }
-    return false;
+    process.kill();
+}
+
+void StorageWorld::power_cut() {
+    for (auto& [name, tested] : logs) tested.model.lose_unsynced();
+    machine.power_cut();
 }
 
 bool StorageWorld::step() { return world.step() && !machine.disk().stands_still(); }
@@ -163,6 +222,7 @@ void StorageWorld::start(uint32_t shards) {
     give_space_back();
     if (shards == 0) shards = static_cast<uint32_t>(random.between(1, 3));
     settings.shards = shards;
+    reports.clear();
     // Two: whatever is opened closes another one, and a second dirty file asks for a checkpoint.
     settings.open_files = random.between(2, 6);
     process.start([this](Process& now) { return std::make_unique<StorageProgram>(*this, now); },
@@ -193,6 +253,17 @@ void StorageWorld::stop_cleanly() {
     if (machine.disk().stands_still()) return;
     if (failure.empty() && !running.has_stopped() && !running.has_given_up()) {
         note_failure("a clean stop does not come to its end");
+    }
+    if (failure.empty() && running.has_stopped()) check_ends();
+}
+
+/// Kafka takes whatever a file has for batches.
+void StorageWorld::check_ends() {
+    for (const std::string& path : machine.disk().files()) {
+        if (!path.ends_with(".log")) continue;
+        const auto bytes = machine.disk().contents(path);
+        if (!bytes || !has_reserved_tail(*bytes)) continue;
+        note_failure("a clean stop left reserved room in " + path);
     }
 }
 

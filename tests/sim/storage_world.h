@@ -26,6 +26,8 @@ namespace ottla::sim {
 
 class StorageProgram;
 
+struct ScenarioOutcome;
+
 inline const std::array<std::string, 2> kDirectories = {"/data/one", "/data/two"};
 
 /// One log under test; outlives the processes that serve it.
@@ -39,6 +41,9 @@ struct TestedLog {
     size_t directory = 0;
     int32_t next_label = 0;
     bool truncated = false;  ///< since the last start
+    /// Its durability changes now and then, drawn from a stream of its own.
+    bool switches_durability = false;
+    Random durability;
     Offset replicated{0};    ///< the highest high watermark that it was ever told
 
     [[nodiscard]] bool is_retained() const {
@@ -66,6 +71,7 @@ public:
     bool run_until_serving();
     /// A clean stop, checked like any other end.
     void stop_cleanly();
+    void check_ends();
     /// Somebody takes what was free, or most of it.
     void shrink_disk();
     /// From here on there is room for everything.
@@ -73,13 +79,23 @@ public:
     /// From here on the disk fails under `path`; everywhere if it is empty.
     void begin_faults(std::string path);
     void end_faults();
+    /// The process ends. What a relaxed log acknowledged is in the system's hands, and stays, unless
+    /// the disk has failed.
+    void kill();
+    void power_cut();
     void note_failure(const std::string& what);
     [[nodiscard]] bool may_fail(size_t directory) const;
     /// One event; false when there is none, or the disk stands still.
     bool step();
     [[nodiscard]] StorageProgram& program();
-    /// Is that how the damage may be told?
+    [[nodiscard]] ScenarioOutcome outcome() const;
+    /// Is `path` the file in which a bit flipped, or a folder that holds it?
+    [[nodiscard]] bool is_hurt(const std::string& path) const;
+    /// Does the error name the smallest thing that may suffer from it: the log whose file it is, or the
+    /// directory?
     [[nodiscard]] bool names_damage(const Error& error) const;
+    /// ... which is the directory, and not one of its logs?
+    [[nodiscard]] bool names_hurt_directory(const Error& error) const;
 
     const StorageOptions options;
     World world;
@@ -91,10 +107,12 @@ public:
     std::map<uint64_t, Buffer> sent;  ///< batches by content, to send them again
     std::string failure;
     std::optional<std::string> failing;  ///< where the disk fails: directories go offline
+    bool power_goes = false;   ///< at once: a log has just promised something
     bool may_be_full = false;  ///< the disk is small: appends are refused, nothing goes offline
     std::optional<std::string> damaged;  ///< a file in which a bit flipped since the last life
     uint64_t large_value = 3000;         ///< one record of eight is as large as that, or less
-    uint64_t refusals = 0;               ///< of logs, by name, for that reason
+    uint64_t refusals = 0;               ///< of logs or reads, by name, for that reason
+    std::vector<storage::Damage> reports;  ///< in the life of the process that began last
     uint64_t appended = 0;
     uint64_t duplicates = 0;
     uint64_t refused = 0;

@@ -64,6 +64,23 @@ TEST(Damage, AnyFlippedBitOfASegmentHurtsOnlyItsBatch) {
     EXPECT_EQ(bench.values(*bench.find("other")).size(), 9U);
 }
 
+TEST(Damage, ASegmentThatCannotBeReadIsToldOnceAndItsReadersGetAnError) {
+    DamageBench bench;
+    Log& log = cold_log(bench);
+    const StoredBatches wanted = bench.stored(log);
+    const auto& segments = log.parts().segments;
+    const Offset behind = segments[1]->base();
+    const std::string path = segments[0]->log_path();
+    ASSERT_TRUE(bench.bench.run(bench.ports().files.unlink(path)));
+    for (int again = 0; again < 3; ++again) {
+        EXPECT_NE(bench.read_wrongly(log, wanted, Offset{0}, 1000), "");
+        EXPECT_EQ(bench.read_wrongly(log, wanted, behind, 1000), "");
+    }
+    ASSERT_EQ(bench.found(Damage::Kind::file), 1U);
+    EXPECT_NE(bench.damages.back().what.find(path), std::string::npos) << bench.damages.back().what;
+    EXPECT_TRUE(bench.failures.empty());
+}
+
 TEST(Damage, AnyFlippedBitOfAnOffsetIndexChangesNoAnswer) {
     DamageBench bench;
     Log& log = cold_log(bench);
@@ -111,6 +128,63 @@ TEST(Damage, MissingIndexesAreBuiltAnew) {
     }
     EXPECT_EQ(bench.contents(index), index_before);
     EXPECT_EQ(bench.contents(times), times_before);
+}
+
+/// One who needs the indexes of a segment: when he had them, or why not.
+struct Waiter {
+    std::optional<Duration> done;
+    std::optional<Error> error;
+};
+Task<> need_indexes(DamageBench& bench, Log& log, size_t which, Waiter& waiter) {
+    const std::shared_ptr<Segment> segment = log.parts().segments[which];
+    const auto pin = co_await log.parts().ensure_indexes(segment);
+    if (!pin) waiter.error = pin.error();
+    waiter.done = bench.bench.world.now();
+}
+
+TEST(Damage, WhoWaitsForAnothersRebuildGoesOnInTheSameInstant) {
+    DamageBench bench;
+    Log& log = cold_log(bench);
+    const std::string name = offset_file_name(log.parts().segments[1]->base(), ".index");
+    ASSERT_TRUE(bench.bench.run(bench.ports().files.unlink(DamageBench::path_of(name))));
+    DamageBench::forget(log);
+    std::array<Waiter, 5> waiters;
+    for (Waiter& one : waiters) bench.ports().runtime.spawn(need_indexes(bench, log, 1, one));
+    bench.run_for(std::chrono::seconds(1));
+    for (const Waiter& one : waiters) {
+        ASSERT_TRUE(one.done);
+        EXPECT_FALSE(one.error);
+        EXPECT_EQ(*one.done, *waiters[0].done) << "nobody asks again and again";
+    }
+    EXPECT_EQ(bench.found(Damage::Kind::index), 1U) << "and one of them builds";
+}
+
+TEST(Damage, WhoWaitsForARebuildThatFailsIsTold) {
+    DamageBench bench;
+    Log& log = cold_log(bench);
+    const std::string name = offset_file_name(log.parts().segments[1]->base(), ".index");
+    ASSERT_TRUE(bench.bench.run(bench.ports().files.unlink(DamageBench::path_of(name))));
+    DamageBench::forget(log);
+    bench.bench.disk().faults.read_error = 1'000'000;
+    std::array<Waiter, 3> waiters;
+    for (Waiter& one : waiters) bench.ports().runtime.spawn(need_indexes(bench, log, 1, one));
+    bench.run_for(std::chrono::seconds(1));
+    for (const Waiter& one : waiters) EXPECT_TRUE(one.done && one.error);
+    EXPECT_TRUE(log.parts().rebuilding.empty());
+    bench.bench.disk().faults.read_error = 0;
+    Waiter later;
+    bench.ports().runtime.spawn(need_indexes(bench, log, 1, later));
+    bench.run_for(std::chrono::seconds(1));
+    EXPECT_TRUE(later.done && !later.error);
+}
+
+TEST(Damage, ARebuildThatMayNotBeginKeepsNobodyWaiting) {
+    DamageBench bench;
+    Log& log = cold_log(bench);
+    bench.bench.run(log.parts().users.close());
+    log.parts().distrust_index(log.parts().segments[1], "of a test");
+    bench.run_for(std::chrono::milliseconds(50));
+    EXPECT_TRUE(log.parts().rebuilding.empty()) << "the log is on its way out";
 }
 
 TEST(Damage, IsToldOnceWithFileAndOffsetAndEverythingElseGoesOn) {

@@ -103,6 +103,25 @@ TEST(IndexCache, SegmentsReadAtRandomStayWithinTheBound) {
     EXPECT_GT(IndexBench::cache(log).bytes(), 0U);
 }
 
+TEST(IndexCache, WhatIsCountedIsWhatIsHeld) {
+    IndexBench bench;
+    bench.settings.index_cache_bytes = 1UZ << 20U;
+    bench.start();
+    Log& log = bench.fill();
+    size_t bytes = 0;
+    for (const auto& segment : log.parts().segments) {
+        if (segment == log.parts().segments.back()) continue;
+        ASSERT_TRUE(segment->has_indexes()) << "they have grown in memory";
+        const OffsetIndex& offsets = segment->offset_index();
+        ASSERT_EQ(offsets.room(), offsets.size()) << "room to grow is memory too";
+        ASSERT_EQ(segment->time_index().room(), segment->time_index().size());
+        ASSERT_EQ(segment->transaction_index().room(), 0U);
+        bytes += segment->index_bytes();
+    }
+    EXPECT_EQ(IndexBench::cache(log).bytes(), bytes);
+    EXPECT_GT(bytes, 0U);
+}
+
 TEST(IndexCache, ManyReadersAtOnceHoldOnlyWhatTheyPin) {
     IndexBench bench;
     bench.start();

@@ -61,6 +61,14 @@ struct Flushing : StoreBench {
     /// The bytes of every batch, as memory has them.
     uint64_t log_bytes(Log& log) { return log.size_bytes(); }
 
+    /// Also in the file, and again after a clean stop.
+    void expect_all_over_a_stop(Log& log) {
+        EXPECT_EQ(file_size(), log_bytes(log));
+        clean_stop();
+        start();
+        expect_all(*find("topic"));
+    }
+
     std::vector<std::string> letters;
 };
 
@@ -118,10 +126,7 @@ TEST(LogFlush, ABatchOfWhichAPartIsWrittenMayBeTruncatedAway) {
     bench.expect_all(log);
     ASSERT_TRUE(bench.bench.run(bench.store->checkpoint()));
     bench.run_for(11s);
-    EXPECT_EQ(bench.file_size(), bench.log_bytes(log));
-    bench.clean_stop();
-    bench.start();
-    bench.expect_all(*bench.find("topic"));
+    bench.expect_all_over_a_stop(log);
 }
 
 TEST(LogFlush, ATruncationBesideADirectWriteUndoesWhatItWritesBehind) {
@@ -138,10 +143,7 @@ TEST(LogFlush, ATruncationBesideADirectWriteUndoesWhatItWritesBehind) {
         bench.append_letters(log, 'z', 4, 31'000);
         bench.run_for(11s);
         EXPECT_EQ(log.flushed_end(), log.log_end());
-        EXPECT_EQ(bench.file_size(), bench.log_bytes(log));
-        bench.clean_stop();
-        bench.start();
-        bench.expect_all(*bench.find("topic"));
+        bench.expect_all_over_a_stop(log);
     }
 }
 
@@ -246,10 +248,7 @@ TEST(LogFlush, AFullDiskInTheMiddleOfADirectWriteLosesNothing) {
         disk.set_capacity(before);
         bench.run_for(11s);
         EXPECT_EQ(log.flushed_end(), log.log_end());
-        EXPECT_EQ(bench.file_size(), bench.log_bytes(log));
-        bench.clean_stop();
-        bench.start();
-        bench.expect_all(*bench.find("topic"));
+        bench.expect_all_over_a_stop(log);
     }
 }
 

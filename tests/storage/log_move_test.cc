@@ -460,7 +460,7 @@ TEST(LogMove, ALogThatSomebodyCopiedIntoBothDirectoriesIsRefusedByName) {
     const Buffer text =
         Buffer::copy_of(*bench.bench.disk().contents(kFrom + "/t-0/partition.metadata"));
     const Status copied =
-        bench.bench.run(write_file(files, kTo + "/t-0/partition.metadata", text, true));
+        bench.bench.run(write_file(files, kTo + "/t-0/partition.metadata", text));
     ASSERT_TRUE(copied);
     const Status booted = bench.bench.run(bench.boot());
     ASSERT_FALSE(booted);

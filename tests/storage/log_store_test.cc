@@ -127,6 +127,22 @@ TEST(LogStore, CloseDirectoryMakesAKilledDirectoryClean) {
     EXPECT_EQ(bench.values(*bench.find("t")), wanted);
 }
 
+TEST(LogStore, CloseDirectoryMakesNothingWhereNoLogDirectoryIs) {
+    StoreBench bench;
+    const auto close = [&](const std::string& path) {
+        return bench.bench.run(close_directory(bench.ports(), path, bench.settings));
+    };
+    const Status absent = close("/absent");
+    ASSERT_FALSE(absent);
+    EXPECT_EQ(absent.error().code, ErrorCode::not_found);
+    EXPECT_FALSE(bench.bench.disk().exists("/absent"));
+    ASSERT_TRUE(bench.bench.run(bench.ports().files.make_directory("/foreign")));
+    const Status foreign = close("/foreign");
+    ASSERT_FALSE(foreign);
+    EXPECT_EQ(foreign.error().code, ErrorCode::not_found);
+    EXPECT_FALSE(bench.bench.disk().exists("/foreign/.lock"));
+}
+
 TEST(LogStore, JournalsOfAnotherShardCountAreReplayed) {
     StoreBench bench(1, StoreBench::small_settings(), 2);
     bench.start();

@@ -243,6 +243,54 @@ TEST(Log, TruncationIsSeenByReadersProducersAndEpochs) {
     EXPECT_EQ(bench.values(*bench.find("t")), (Values{"old", "old", "old", "new"}));
 }
 
+TEST(Log, AfterATruncationTheLargestTimeIsThatOfWhatIsLeft) {
+    StoreBench bench;
+    bench.start();
+    Log& log = bench.create("t");
+    for (const int64_t time : {1000, 3000, 2000, 4000}) {
+        const Buffer batch = make_batch(bench.codecs, "value", {}, WallTime{time});
+        AppendRequest request;
+        request.batch = batch.span();
+        request.leader_epoch = bench.epoch;
+        ASSERT_TRUE(log.append(request));
+    }
+    bench.settle(log);
+    ASSERT_TRUE(bench.bench.run(log.truncate_to(Offset{3})));
+    const auto largest = bench.bench.run(log.max_timestamp());
+    ASSERT_TRUE(largest && *largest);
+    EXPECT_EQ((*largest)->timestamp, WallTime{3000}) << "no index entry was near it";
+    EXPECT_EQ((*largest)->offset, Offset{1});
+    const auto found = bench.bench.run(log.offset_for_timestamp(WallTime{2500}));
+    ASSERT_TRUE(found && *found);
+    EXPECT_EQ((*found)->offset, Offset{1});
+}
+
+/// Nothing may be made of producers as they were before the cut, nor of times.
+TEST(Log, ATruncationThatCannotReadWhatIsLeftTakesTheDirectoryOffline) {
+    StoreBench bench;
+    bench.start();
+    Log& before = bench.create("t");
+    for (int i = 0; i < 4; ++i) ASSERT_TRUE(bench.append(before, "value"));
+    bench.settle(before);
+    bench.clean_stop();
+    bench.start();
+    Log& log = *bench.find("t");
+    bench.bench.disk().faults.cache_miss = 1'000'000;
+    std::optional<Status> done;
+    const auto cut = [](Log& one, std::optional<Status>& into) -> Task<> {
+        into = co_await one.truncate_to(Offset{3});
+    };
+    bench.ports().runtime.spawn(cut(log, done));
+    while (log.log_end() > Offset{3} && bench.bench.world.step()) continue;
+    ASSERT_FALSE(done) << "what is left is looked at behind the cut";
+    bench.bench.disk().faults.read_error = 1'000'000;
+    bench.bench.disk().faults.only_under = log.path();
+    while (!done && bench.bench.world.step()) continue;
+    ASSERT_TRUE(done);
+    EXPECT_FALSE(*done);
+    EXPECT_TRUE(log.is_offline());
+}
+
 TEST(Log, DurableEndWaitsForTheSyncOrOnlyForTheWriteWhenRelaxed) {
     for (const Durability durability : {Durability::strict, Durability::relaxed}) {
         StoreBench bench;

@@ -68,6 +68,27 @@ TEST(OpenFiles, ADirtyFileStaysOpenUntilItsSync) {
     EXPECT_EQ(among.dirty(), 0U);
 }
 
+TEST(OpenFiles, WhatIsWrittenDuringASweepStaysDirtyAfterIt) {
+    FilesBench bench;
+    OpenFiles among(2);
+    KeptFile quiet(&among);
+    KeptFile busy(&among);
+    KeptFile late(&among);
+    for (KeptFile* file : {&quiet, &busy, &late}) file->keep(bench.open());
+    quiet.note_dirty();
+    busy.note_dirty();
+    for (KeptFile* file : {&quiet, &busy, &late}) file->begin_sweep();
+    busy.note_dirty();
+    late.note_dirty();
+    EXPECT_TRUE(quiet.is_swept() && busy.is_swept());
+    EXPECT_FALSE(late.is_swept()) << "the sweep does not cover it";
+    quiet.note_swept();
+    busy.note_swept();
+    EXPECT_FALSE(quiet.is_dirty());
+    EXPECT_TRUE(busy.is_dirty() && late.is_dirty());
+    EXPECT_FALSE(quiet.is_swept() || busy.is_swept()) << "it was checked";
+}
+
 TEST(OpenFiles, AFileInUseAndAPinnedOneStayOpen) {
     FilesBench bench;
     OpenFiles among(2);

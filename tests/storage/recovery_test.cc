@@ -117,6 +117,85 @@ TEST(Recovery, WhatItAppliedOnceIsInTheJournalWhenThePowerGoesMeanwhile) {
     }
 }
 
+/// A journal that has been through its files, some of which hold nothing that is needed.
+void go_round(StoreBench& bench, Values& wanted) {
+    bench.start();
+    Log& log = bench.create("t");
+    for (int i = 0; i < 24; ++i) {
+        wanted.push_back(fmt::format("value {} {}", i, std::string(3000, 'v')));
+        append_and_settle(bench, log, {wanted.back()});
+        if (i % 9 == 8) flush(bench, log);
+        if (i % 9 == 8) checkpoint(bench);
+    }
+    bench.kill();
+}
+
+std::vector<std::string> journal_files(StoreBench& bench) {
+    std::vector<std::string> found = bench.bench.disk().files();
+    std::erase_if(found, [](const std::string& path) {
+        return path.find("/.ottla-journal-") == std::string::npos;
+    });
+    return found;
+}
+
+TEST(Recovery, ABitFlippedAtTheFrontOfAnyJournalFileHidesNothing) {
+    StorageSettings settings = hasty_settings();
+    settings.checkpoint_interval = 1h;
+    int came_back = 0;
+    int refused = 0;
+    for (size_t which = 0;; ++which) {
+        StoreBench bench(1, settings);
+        Values wanted;
+        go_round(bench, wanted);
+        const auto files = journal_files(bench);
+        if (which == files.size()) break;
+        // In the number of its use.
+        ASSERT_TRUE(bench.bench.disk().flip_bit(files[which], 31, 1));
+        const Status booted = bench.bench.run(bench.boot());
+        booted ? ++came_back : ++refused;
+        if (!booted) EXPECT_EQ(booted.error().code, ErrorCode::corrupt) << booted.error().detail;
+        if (!booted) continue;
+        // The newest group is taken for torn, as ever.
+        const Values found = bench.values(*bench.find("t"));
+        ASSERT_GE(found.size() + 1, wanted.size()) << files[which];
+        wanted.resize(found.size());
+        EXPECT_TRUE(found == wanted) << files[which];
+    }
+    EXPECT_GT(came_back, 0);
+    EXPECT_GT(refused, 0);
+}
+
+size_t dropped_files(StoreBench& bench) {
+    const auto files = bench.bench.disk().files();
+    return static_cast<size_t>(std::ranges::count_if(files, [](const std::string& path) {
+        return path.find(kDroppedPrefix) != std::string::npos;
+    }));
+}
+
+TEST(Recovery, JournalFilesThatAStartDroppedAreRemovedByTheNextOne) {
+    StoreBench bench(1, hasty_settings());
+    Values wanted;
+    go_round(bench, wanted);
+    static_cast<void>(sim::try_run(bench.bench.world, bench.ports().runtime, bench.boot(), 0));
+    for (int i = 0; i < 100'000 && dropped_files(bench) == 0; ++i) bench.bench.world.step();
+    ASSERT_GT(dropped_files(bench), 0U);
+    bench.kill();
+    bench.start();
+    EXPECT_EQ(bench.values(*bench.find("t")), wanted);
+    bench.run_for(1s);
+    EXPECT_EQ(dropped_files(bench), 0U);
+}
+
+TEST(Recovery, WhereSpaceIsShortDroppedJournalFilesAreGoneBeforeAnybodyIsServed) {
+    StoreBench bench(1, hasty_settings());
+    Values wanted;
+    go_round(bench, wanted);
+    bench.bench.disk().set_capacity(uint64_t{16} << 20U);
+    bench.start();
+    EXPECT_EQ(dropped_files(bench), 0U);
+    EXPECT_EQ(bench.values(*bench.find("t")), wanted);
+}
+
 TEST(Recovery, ASegmentBelowTheLogStartNeedNotBeWhole) {
     StoreBench bench;
     bench.start();

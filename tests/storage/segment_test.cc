@@ -197,9 +197,9 @@ TEST(Segment, IndexesAreDroppedOnlyWhenTheirFilesAreSynced) {
     segment.drop_indexes();
     EXPECT_FALSE(segment.has_indexes());
     EXPECT_EQ(segment.index_bytes(), 0U);
-    EXPECT_FALSE(segment.offset_index().holds_memory()) << "room for what was there is memory too";
-    EXPECT_FALSE(segment.time_index().holds_memory());
-    EXPECT_FALSE(segment.transaction_index().holds_memory());
+    EXPECT_EQ(segment.offset_index().room(), 0U) << "room for what was there is memory too";
+    EXPECT_EQ(segment.time_index().room(), 0U);
+    EXPECT_EQ(segment.transaction_index().room(), 0U);
     EXPECT_EQ(segment.offset_index_bytes(), in_file);
     ASSERT_TRUE(bench.bench.run(segment.load_indexes()));
     EXPECT_EQ(segment.offset_index().bytes(), offsets);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One simulated machine with a log directory and a store: what most storage tests need. The process
-// can be killed or the power cut at any event; `start` boots again through LogDirectory, as a
+// One simulated machine with a log directory, or several, and a store: what most storage tests need. The
+// process can be killed or the power cut at any event; `start` boots again through LogDirectory, as a
 // broker does.
 #pragma once
 
@@ -70,22 +70,34 @@ public:
     Ports ports(uint32_t shard = 0) { return bench.process.ports(shard); }
 
     Task<Status> boot() {
-        CO_TRY(directory, co_await LogDirectory::open(ports(), kDirectory, settings));
-        if (directory->is_empty()) CO_TRY_STATUS(co_await directory->format(some_meta()));
-        CO_TRY_STATUS(co_await directory->recover());
-        CO_TRY_STATUS(co_await directory->begin_serving());
-        store = std::make_unique<LogStore>(ports(), settings, this);
         std::vector<ServedDirectory> served;
-        served.push_back(directory->served());
+        for (const std::string& path : paths) {
+            CO_TRY(auto opened, co_await LogDirectory::open(ports(), path, settings));
+            LogDirectory& one = *directories.emplace_back(std::move(opened));
+            MetaProperties meta = some_meta();
+            meta.directory_id.bytes[0] = static_cast<uint8_t>(directories.size() - 1);
+            if (one.is_empty()) CO_TRY_STATUS(co_await one.format(meta));
+            CO_TRY_STATUS(co_await one.recover());
+            CO_TRY_STATUS(co_await one.begin_serving());
+            served.push_back(one.served());
+        }
+        directory = directories.front().get();
+        store = std::make_unique<LogStore>(ports(), settings, this);
         CO_TRY_STATUS(co_await store->open(std::move(served)));
-        for (const FoundLog& found : directory->logs()) {
-            CO_TRY([[maybe_unused]] Log * log, co_await store->open_log(found, config));
+        for (const auto& one : directories) {
+            for (const FoundLog& found : one->logs()) {
+                CO_TRY([[maybe_unused]] Log * log, co_await store->open_log(found, config));
+            }
         }
         co_return Status();
     }
     Task<Status> stop() {
         CO_TRY_STATUS(co_await store->close());
-        co_return co_await directory->close(store->checkpoints(kDirectory), BrokerEpoch{77});
+        for (const auto& one : directories) {
+            auto closing = one->close(store->checkpoints(one->path()), BrokerEpoch{77});
+            CO_TRY_STATUS(co_await std::move(closing));
+        }
+        co_return Status();
     }
     void start() {
         const Status booted = bench.run(boot());
@@ -114,14 +126,15 @@ public:
     void drop() {
         if (bench.process.is_running()) bench.process.kill();
         store.reset();
-        directory.reset();
+        directory = nullptr;
+        directories.clear();
     }
 
-    Log& create(std::string topic, int32_t partition = 0) {
+    Log& create(std::string topic, int32_t partition = 0, std::string path = kDirectory) {
         NewLog wanted;
         wanted.name = {std::move(topic), PartitionIndex{partition}};
         wanted.topic_id.bytes[0] = 5;
-        wanted.log_dir = kDirectory;
+        wanted.log_dir = std::move(path);
         wanted.config = config;
         auto log = store->create_log(wanted);
         CHECK(log.has_value(), "the log is created");
@@ -180,7 +193,9 @@ public:
     LogConfig config;
     LeaderEpoch epoch{0};
     Codecs codecs;
-    std::unique_ptr<LogDirectory> directory;
+    std::vector<std::string> paths{kDirectory};
+    std::vector<std::unique_ptr<LogDirectory>> directories;
+    LogDirectory* directory = nullptr;  ///< the first
     std::unique_ptr<LogStore> store;
     std::vector<Error> failures;
     int disk_full = 0;

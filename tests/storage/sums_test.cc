@@ -49,6 +49,7 @@ TEST(DirectorySums, RoundTripAndAnyFlippedBitIsNoticed) {
     DirectorySums sums;
     sums.reign.bytes[0] = 200;
     sums.stopped = WallTime{1'700'000'000'123};
+    sums.metadata = {Offset{12}, 345};
     sums.files["meta.properties"] = sum_of(as_bytes("hello"));
     const std::string text = to_text(sums);
     const auto parsed = parse_directory_sums(text);
@@ -142,6 +143,40 @@ TEST(Sums, AWrongBaseOffsetInAGapIsNeverServed) {
     EXPECT_LE(refused, 8U) << "the segment and no other";
 }
 
+TEST(Sums, ATimeIndexThatIsNotTheirsIsBuiltAnewBeforeItAnswers) {
+    SumsBench bench;
+    bench.start();
+    bench.create("t");
+    bench.fill(*bench.find("t"), 60);
+    bench.scrub(bench.again());
+    Log& log = bench.again();
+    const auto segment = log.parts().segments[1];
+    const std::string path = DamageBench::path_of(offset_file_name(segment->base(), ".timeindex"));
+    const std::string before = bench.contents(path);
+    // Of each batch: its time, and its first offset.
+    std::vector<std::pair<WallTime, Offset>> wanted;
+    for (const auto& [base, batch] : bench.stored(log)) {
+        const auto view = parse_batch(as_bytes(batch.bytes));
+        if (log.parts().segment_index(base) == 1) wanted.emplace_back(view->max_timestamp(), base);
+    }
+    ASSERT_GT(wanted.size(), 2U);
+    for (uint64_t bit = 0; bit < before.size() * 8; ++bit) {
+        ASSERT_TRUE(bench.flip(path, bit));
+        DamageBench::forget(log);
+        for (const auto& [time, base] : wanted) {
+            const auto found = bench.bench.run(log.offset_for_timestamp(time));
+            ASSERT_TRUE(found && *found) << bit;
+            EXPECT_EQ((*found)->offset, base) << "bit " << bit;
+        }
+        // Another segment may have been looked at first.
+        ASSERT_TRUE(bench.bench.run(log.parts().ensure_indexes(segment)));
+        EXPECT_EQ(bench.contents(path), before) << "bit " << bit;
+        if (testing::Test::HasFailure()) return;
+        // Before it is synced it is not dropped again.
+        ASSERT_TRUE(bench.bench.run(bench.store->checkpoint()));
+    }
+}
+
 TEST(Sums, AreNotBelievedWhenKafkaMayHaveBeenThere) {
     SumsBench bench;
     bench.sparse_log();
@@ -151,7 +186,7 @@ TEST(Sums, AreNotBelievedWhenKafkaMayHaveBeenThere) {
     const std::string stop = kDirectory + "/.kafka_cleanshutdown";
     bench.run_for(std::chrono::seconds(1));
     ASSERT_TRUE(bench.bench.run(
-        write_file(bench.ports().files, stop, Buffer::copy_of(bench.contents(stop)), true)));
+        write_file(bench.ports().files, stop, Buffer::copy_of(bench.contents(stop)))));
     // And it cleaned a segment: another base offset in the gap.
     const std::string path = DamageBench::path_of("00000000000000000000.log");
     const auto first = parse_batch(as_bytes(bench.contents(path)));

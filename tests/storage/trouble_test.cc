@@ -6,6 +6,7 @@
 
 #include <array>
 
+#include "storage/file_names.h"
 #include "storage/log_parts.h"
 #include "storage/shard_directory.h"
 #include "tests/storage/store_bench.h"
@@ -121,110 +122,51 @@ TEST_F(FullJournal, At100PercentAppendsWaitUntilACheckpointMadeRoom) {
 }
 
 /// Two directories, one store.
-class SeveralDirectories : public testing::Test, public StoreObserver {
+class SeveralDirectories : public testing::Test, public StoreBench {
 protected:
-    SeveralDirectories() : bench(5), settings(StoreBench::small_settings()) {
-        bench.disk().prepare_directory("/data");
+    SeveralDirectories() : StoreBench(5) {
+        paths = {kPaths.begin(), kPaths.end()};
         start();
     }
-    ~SeveralDirectories() override { drop(); }
 
     void directory_failed(const std::string& log_dir, const Error&) override {
         failed.push_back(log_dir);
     }
-    Task<Status> boot() {
-        store = std::make_unique<LogStore>(ports(), settings, this);
-        std::vector<ServedDirectory> served;
-        for (const std::string& path : kPaths) {
-            CO_TRY(auto directory, co_await LogDirectory::open(ports(), path, settings));
-            if (directory->is_empty()) {
-                MetaProperties meta = some_meta();
-                meta.directory_id.bytes[0] = static_cast<uint8_t>(path.back());
-                CO_TRY_STATUS(co_await directory->format(meta));
-            }
-            CO_TRY_STATUS(co_await directory->recover());
-            CO_TRY_STATUS(co_await directory->begin_serving());
-            served.push_back(directory->served());
-            directories.push_back(std::move(directory));
-        }
-        CO_TRY_STATUS(co_await store->open(std::move(served)));
-        for (const auto& directory : directories) {
-            for (const FoundLog& found : directory->logs()) {
-                CO_TRY([[maybe_unused]] Log * log, co_await store->open_log(found, LogConfig{}));
-            }
-        }
-        co_return Status();
-    }
-    void start() {
-        const Status booted = bench.run(boot());
-        ASSERT_TRUE(booted) << booted.error().detail;
-    }
-    void power_cut() {
-        bench.machine.power_cut(kNothing);
-        drop();
-        bench.machine.switch_on();
-        bench.process.start();
-    }
-    void drop() {
-        if (bench.process.is_running()) bench.process.kill();
-        store.reset();
-        directories.clear();
-    }
-    Ports ports() { return bench.process.ports(0); }
-    Log& create(const std::string& topic, const std::string& path) {
-        NewLog wanted;
-        wanted.name = {topic, PartitionIndex{0}};
-        wanted.log_dir = path;
-        const auto log = store->create_log(wanted);
-        CHECK(log.has_value(), "the log is created");
-        return **log;
-    }
-    Log& find(const std::string& topic) { return *store->find({topic, PartitionIndex{0}}); }
-    Result<AppendResult> append(Log& log) {
-        const Buffer batch = make_batch(codecs, "value");
-        AppendRequest request;
-        request.batch = batch.span();
-        return log.append(request);
-    }
+    Result<AppendResult> append_one(Log& log) { return append(log, "value"); }
 
     static inline const std::array<std::string, 2> kPaths = {"/data/a", "/data/b"};
-    sim::Bench bench;
-    StorageSettings settings;
-    Codecs codecs;
-    std::vector<std::unique_ptr<LogDirectory>> directories;
-    std::unique_ptr<LogStore> store;
     std::vector<std::string> failed;
 };
 
 TEST_F(SeveralDirectories, OneThatFailsASyncIsOfflineWhileTheOtherServesAndBothComeBack) {
     for (const std::string& broken : kPaths) {
-        Log& left = create("left-of-" + broken.substr(6), kPaths[0]);
-        Log& right = create("right-of-" + broken.substr(6), kPaths[1]);
-        ASSERT_TRUE(append(left));
-        ASSERT_TRUE(append(right));
+        Log& left = create("left-of-" + broken.substr(6), 0, kPaths[0]);
+        Log& right = create("right-of-" + broken.substr(6), 0, kPaths[1]);
+        ASSERT_TRUE(append_one(left));
+        ASSERT_TRUE(append_one(right));
         bench.world.run_for(1s);
         ASSERT_EQ(right.durable_end(), Offset{1});
         bench.disk().plan({.file_kind = FileOp::Kind::sync, .path = broken + "/.ottla-journal"});
         Log& lost = broken == kPaths[0] ? left : right;
         Log& well = broken == kPaths[0] ? right : left;
-        ASSERT_TRUE(append(lost));
+        ASSERT_TRUE(append_one(lost));
         bench.world.run_for(1s);
         EXPECT_TRUE(lost.is_offline());
         EXPECT_EQ(lost.durable_end(), Offset{1});
         EXPECT_EQ(failed, std::vector<std::string>{broken});
-        EXPECT_FALSE(append(lost));
-        for (int i = 0; i < 5; ++i) ASSERT_TRUE(append(well));
+        EXPECT_FALSE(append_one(lost));
+        for (int i = 0; i < 5; ++i) ASSERT_TRUE(append_one(well));
         bench.world.run_for(1s);
         EXPECT_FALSE(well.is_offline());
         EXPECT_EQ(well.durable_end(), Offset{6});
         EXPECT_TRUE(bench.run(store->checkpoint()));
         const std::string of_lost = lost.name().topic;
         const std::string of_well = well.name().topic;
-        power_cut();
+        power_cut(kNothing);
         ASSERT_NO_FATAL_FAILURE(start());
-        EXPECT_EQ(find(of_well).log_end(), Offset{6});
-        EXPECT_GE(find(of_lost).log_end(), Offset{1});
-        EXPECT_TRUE(append(find(of_lost)));
+        EXPECT_EQ(find(of_well)->log_end(), Offset{6});
+        EXPECT_GE(find(of_lost)->log_end(), Offset{1});
+        EXPECT_TRUE(append_one(*find(of_lost)));
         failed.clear();
     }
 }
@@ -269,6 +211,70 @@ TEST_F(Sweep, ThatLosesAFileWithoutAWordIsFoundByTheFilesOwnSync) {
     bench.power_cut(kNothing);
     bench.start();
     expect_everything();
+}
+
+TEST_F(Sweep, OfACleanStopThatLosesAFileIsFoundAndTheGuardStays) {
+    Values wanted = {"value 5"};
+    for (const std::string_view suffix : {kLogSuffix, kTimeIndexSuffix, kSnapshotSuffix}) {
+        Log& log = *bench.find("t", 5);
+        wanted.push_back(std::string(suffix));
+        ASSERT_TRUE(bench.append(log, wanted.back()));
+        bench.settle(log);
+        bench.run_for(100ms);
+        const Offset named = suffix == kSnapshotSuffix ? log.log_end() : Offset{0};
+        lose_on_write_back(kDirectory + "/t-5/" + offset_file_name(named, suffix));
+        EXPECT_FALSE(bench.bench.run(bench.stop())) << suffix;
+        const auto entries = bench.bench.run(bench.ports().files.list(kDirectory));
+        EXPECT_EQ(std::ranges::count(*entries, ".ottla", &DirectoryEntry::name), 1);
+        bench.bench.disk().faults = {};
+        bench.power_cut(kNothing);
+        bench.start();
+        EXPECT_EQ(bench.values(*bench.find("t", 5)), wanted);
+    }
+}
+
+TEST_F(Sweep, OfACleanStopSyncsNoFileOfALogByItself) {
+    bench.bench.disk().plan({.file_kind = FileOp::Kind::sync, .path = "/t-"});
+    const Status stopped = bench.bench.run(bench.stop());
+    ASSERT_TRUE(stopped) << stopped.error().detail;
+    bench.power_cut(kNothing);
+    bench.start();
+    expect_everything();
+}
+
+TEST_F(Sweep, APowerCutAtAnyEventOfACleanStopLosesNothing) {
+    bool stopped = false;
+    for (uint64_t events = 1; !stopped; events += 5) {
+        stopped = sim::try_run(bench.bench.world, bench.ports().runtime, bench.stop(), events)
+                      .has_value();
+        bench.power_cut();
+        bench.start();
+        ASSERT_NO_FATAL_FAILURE(expect_everything()) << events;
+    }
+}
+
+TEST_F(Sweep, WhatIsFlushedWhileItGoesOnIsSyncedByTheNextOne) {
+    for (uint64_t events = 1; events < 200; events += 3) {
+        bench.bench.disk().faults.slow_operation = 300'000;
+        bench.bench.disk().faults.slow_by = 5ms;
+        for (int i = 0; i < kLogs; ++i) {
+            ASSERT_TRUE(bench.append(*bench.find("t", i), fmt::format("{}", events)));
+        }
+        static_cast<void>(sim::try_run(bench.bench.world, bench.ports().runtime,
+                                       bench.store->checkpoint(), events));
+    }
+    bench.bench.disk().faults = {};
+    for (int i = 0; i < kLogs; ++i) bench.settle(*bench.find("t", i));
+    bench.run_for(1s);
+    // The journal forgets what both took for synced.
+    for (int i = 0; i < 2; ++i) ASSERT_TRUE(bench.bench.run(bench.store->checkpoint()));
+    std::vector<Values> wanted;
+    for (int i = 0; i < kLogs; ++i) wanted.push_back(bench.values(*bench.find("t", i)));
+    bench.power_cut(kNothing);
+    bench.start();
+    for (int i = 0; i < kLogs; ++i) {
+        EXPECT_EQ(bench.values(*bench.find("t", i)), wanted[static_cast<size_t>(i)]);
+    }
 }
 
 TEST_F(Sweep, OfAReplayThatLosesAFileIsFoundAndTheNextReplayDoesItAgain) {

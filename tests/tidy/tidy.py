@@ -8,6 +8,7 @@ layers.py   who may include whom, third-party headers, `// pure`
 words.py    banned words and what to write in their place
 shapes.py   sizes, co_await, heads of headers, duplicates
 papers.py   build lists, tests, links, generated pages
+settings.py what a setting is said to do against what reads it
 
 Every rule has a test in tidy_test.py that proves it can fail. Standard library only.
 """
@@ -18,6 +19,7 @@ import sys
 
 import layers  # noqa: F401  (registers its rules)
 import papers  # noqa: F401
+import settings  # noqa: F401
 import shapes
 import words  # noqa: F401
 from source import RULES, Tree

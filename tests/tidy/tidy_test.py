@@ -50,6 +50,16 @@ BAD = {
         {"include/ottla/file.h": header(""), "src/base/a.h": header("", True),
          "src/base/a.cc": unit('#include "base/a.h"\n#include "ottla/file.h"\n')},
     ],
+    "settings": [
+        {"src/base/settings_topic.cc": unit('R r[] = {{"a.b", int32, "1", "", kStatic, {}}};\n'),
+         "src/broker/x.cc": unit('auto x = settings.number("a.b");\n')},
+        {"src/base/settings_topic.cc": unit('R r[] = {{"a.b", int32, "1", "", kStatic, "Does it."}};\n')},
+        {"src/base/settings_topic.cc": unit('R r[] = {{"a", list, "", "", kStatic, {}}};\n'
+                                            'S s[] = {{"t.a", {"x", "a"}}};\n'),
+         "src/broker/x.cc": unit('auto x = topic_text(settings, overrides, "t.a");\n')},
+        {"src/base/settings_topic.cc": unit('R r[] = {{"a", list, "", "", kStatic, "Does it.", "Why?"}};\n'),
+         "src/broker/x.cc": unit('auto x = settings.list("a");\n')},
+    ],
     "banned-word": [
         {"src/raft/x.cc": unit(line + "\n")} for line in (
             "auto t = std::chrono::steady_clock::now();", "std::random_device device;", "int x = rand();",

@@ -62,6 +62,7 @@ public:
 
 private:
     bool find_group_at(uint64_t position);
+    void check_unused();
     void report_hole(uint64_t position, uint64_t next_sequence);
 
     Source& source_;
@@ -143,6 +144,15 @@ void JournalWalk::check_order() {
     for (const uint64_t position : broken_) {
         if (position == expected) report_.note(position, "a torn group ends the journal");
     }
+    if (groups_.empty() && broken_.empty()) check_unused();
+}
+
+/// Behind the newest group may lie the inside of an older one; a file without any group was never used.
+void JournalWalk::check_unused() {
+    const auto block = window_.view(0, std::min<uint64_t>(window_.size(), kJournalBlockBytes));
+    const auto is_zero = [](std::byte one) { return one == std::byte{0}; };
+    if (!block || std::ranges::all_of(*block, is_zero)) return;
+    report_.damage(0, "no group is in this file, and it is not zeros either");
 }
 
 std::string id_text(uint64_t id) { return fmt::format("{:016x}", id); }

@@ -7,6 +7,7 @@
 #include "app/inspect/printers.h"
 #include "base/uuid.h"
 #include "storage/directory_sums.h"
+#include "storage/file_names.h"
 #include "storage/segment_sums.h"
 
 namespace ottla::app {
@@ -25,6 +26,11 @@ void print_directory(std::string_view text, Report& report) {
     const auto sums = storage::parse_directory_sums(text);
     if (!sums) return report.damage(0, sums.error().detail);
     const Cell stopped = sums->stopped ? time_cell(sums->stopped->value()) : nothing();
+    if (const auto& end = sums->metadata; end) {
+        const std::string name = storage::offset_file_name(end->segment, storage::kLogSuffix);
+        report.row({fmt::format("{}-0/{}", storage::kMetadataTopic, name), number_cell(end->bytes),
+                    nothing(), to_string(sums->reign), stopped});
+    }
     for (const auto& [name, sum] : sums->files) {
         report.row(
             {name, number_cell(sum.size), crc_cell(sum.crc), to_string(sums->reign), stopped});

@@ -23,6 +23,8 @@ constexpr ApiHandler kRows[] = {
      handle<protocol::CreateTopicsRequest, handle_create_topics>},
     {ApiKey::delete_topics, 1, 6, 1, alone,
      handle<protocol::DeleteTopicsRequest, handle_delete_topics>},
+    {ApiKey::delete_records, 0, 2, 0, alone,
+     handle<protocol::DeleteRecordsRequest, handle_delete_records>},
     {ApiKey::init_producer_id, 0, 5, 0, alone,
      handle<protocol::InitProducerIdRequest, handle_init_producer_id>},
     {ApiKey::describe_configs, 1, 4, 1, pipelined,

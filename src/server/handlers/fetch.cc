@@ -144,6 +144,8 @@ Task<> read_within_memory(Context context, Plan& plan) {
     auto reserving =
         context.shard.client_bytes().reserve(plan.wanted_bytes, &context.session.is_gone);
     const auto reservation = co_await std::move(reserving);
+    // Many may have waited, and all of them are let go at once when their clients leave.
+    if (context.session.is_gone) co_return;
     plan.enough_bytes = std::min(plan.min_bytes, reservation.bytes());
     const bool all = reservation.bytes() >= plan.wanted_bytes;
     auto reading = read_round(context, plan, all ? plan.max_bytes : reservation.bytes());

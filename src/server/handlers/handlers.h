@@ -8,6 +8,7 @@
 #include "protocol/alter_replica_log_dirs.h"
 #include "protocol/api_versions.h"
 #include "protocol/create_topics.h"
+#include "protocol/delete_records.h"
 #include "protocol/delete_topics.h"
 #include "protocol/describe_cluster.h"
 #include "protocol/describe_configs.h"
@@ -40,6 +41,9 @@ Task<Answer> serve_produce(Context context, Buffer body);
 Task<protocol::ProduceResponse> handle_produce(Context context, protocol::ProduceRequest request);
 // fetch.cc
 Task<protocol::FetchResponse> handle_fetch(Context context, protocol::FetchRequest request);
+// delete_records.cc
+Task<protocol::DeleteRecordsResponse> handle_delete_records(
+    Context context, protocol::DeleteRecordsRequest request);
 // list_offsets.cc
 Task<protocol::ListOffsetsResponse> handle_list_offsets(Context context,
                                                         protocol::ListOffsetsRequest request);
