@@ -466,9 +466,16 @@ Result<Offset> Log::delete_records(Offset before) {
 }
 
 Task<Status> Log::sync_start() {
-    LogParts& log = *parts_;
-    const Gate::Pass pass = log.users.enter();
-    co_return co_await log.home.journal().wait_durable(log.marked_group);
+    for (;;) {
+        LogParts& log = *parts_;
+        CO_TRY_STATUS(log.usable());
+        const Gate::Pass pass = log.users.enter();
+        // A copy that is about to take its place may have missed the start that is asked for.
+        CO_TRY_STATUS(co_await log.shape.take(1));
+        log.shape.give_back(1);
+        if (parts_.get() != &log) continue;
+        co_return co_await log.home.journal().wait_durable(log.marked_group);
+    }
 }
 
 Task<Status> Log::truncate_to(Offset offset) {

@@ -384,6 +384,8 @@ void LogMove::change_places() {
 
 Task<Status> LogMove::erase_copy() {
     FileSystem& files = to().home.files();
+    // Readers that are still in what the log was read on; new ones come to where it is.
+    if (swapped_) co_await to().users.close();
     CO_TRY(const auto gone, co_await to().erase());
     copy_.reset();
     if (gone) CO_TRY_STATUS(co_await remove_log_directory(files, *gone));
