@@ -24,20 +24,6 @@ constexpr Duration kGiveWay = 5ms;
 /// Appends are not held longer than that before the commit.
 constexpr Duration kMostHeld = 1s;
 
-/// Those of a log that read them from Kafka's file need not be complete: then the copy's own, which are
-/// those of its batches, and what began behind them.
-void take_epochs(const LogParts& log, LogParts& copy) {
-    copy.epochs_changed = true;
-    if (log.epochs_certain) {
-        copy.epochs = log.epochs;
-        return;
-    }
-    for (const EpochStart& one : log.epochs.entries()) {
-        const auto latest = copy.epochs.latest();
-        if (!latest || one.epoch > latest->epoch) copy.epochs.assign(one.epoch, one.start);
-    }
-}
-
 Error not_yet() { return {ErrorCode::would_block, "the copy does not become level"}; }
 
 }  // namespace
@@ -250,7 +236,8 @@ Task<Status> LogMove::sync_copy() {
 bool LogMove::is_level() {
     const LogParts& own = from();
     const LogParts& other = to();
-    return own.durable_end == own.log_end && other.log_end == own.log_end &&
+    // Behind a truncation that the copy has not followed yet the log may be as long as it was.
+    return !cut_ && own.durable_end == own.log_end && other.log_end == own.log_end &&
            other.durable_end == other.log_end && other.log_start == own.log_start;
 }
 
@@ -272,16 +259,28 @@ Task<Status> LogMove::level() {
     co_return Status();
 }
 
+/// Together: a checkpoint's picture of the copy, too, shows producers as they were at its high watermark.
+void LogMove::take_over_state() {
+    LogParts& own = to();
+    own.epochs = from().epochs;
+    own.epochs_certain = from().epochs_certain;
+    own.epochs_changed = true;
+    own.producers = from().producers;
+    own.high_watermark = from().high_watermark;
+}
+
 /// What no record says is level too, and everything is in synced files: the copy may get another name.
 Task<Status> LogMove::settle_copy() {
     LogParts& own = to();
-    take_epochs(from(), own);
-    own.producers = from().producers;
+    take_over_state();
     Journal& journal = own.home.journal();
     const bool durable = co_await own.home.becomes_durable(journal.newest_group());
     if (!durable) co_return std::unexpected(not_yet());
+    // Behind the move before it, if this process or the one before made that.
+    CO_TRY(const uint64_t before,
+           co_await count_moves(from().home.files(), from().identity.path, from().home.reign()));
     CO_TRY_STATUS(co_await own.lane.take(1));
-    const Status done = co_await settle_files();
+    const Status done = co_await settle_files(before + 1);
     own.lane.give_back(1);
     if (done) co_return done;
     co_return target_failed(done.error());
@@ -295,7 +294,7 @@ Status LogMove::target_failed(const Error& why) {
     return std::unexpected(why);
 }
 
-Task<Status> LogMove::settle_files() {
+Task<Status> LogMove::settle_files(uint64_t moves) {
     LogParts& own = to();
     FileSystem& files = own.home.files();
     CO_TRY_STATUS(co_await own.run_lane());
@@ -306,10 +305,7 @@ Task<Status> LogMove::settle_files() {
         Buffer snapshot = own.producers.snapshot();
         CO_TRY_STATUS(co_await own.write_snapshot(own.log_end, snapshot));
     }
-    // Behind the move before it, if this process or the one before made that.
-    CO_TRY(const uint64_t moves,
-           co_await count_moves(files, from().identity.path, from().home.reign()));
-    const Buffer text = Buffer::copy_of(moved_text(own.home.reign(), moves + 1));
+    const Buffer text = Buffer::copy_of(moved_text(own.home.reign(), moves));
     if (!own.home.settings().faults.forget_move_mark) {
         CO_TRY_STATUS(co_await files.put(own.path_of(kMovedFile), text));
         own.unsynced_names.emplace_back(kMovedFile);
@@ -366,9 +362,7 @@ void LogMove::change_places() {
     const Durability durability = old.config.durability;
     fresh.self->configure(old.config);
     fresh.config.durability = durability;
-    take_epochs(old, fresh);
-    fresh.producers = old.producers;
-    fresh.high_watermark = old.high_watermark;
+    take_over_state();
     fresh.cleaned = old.cleaned;
     old.appends_wait = false;
     log_.exchange(*copy_);

@@ -81,8 +81,9 @@ private:
     Task<Status> swap();
     Task<Status> sync_copy();
     Task<Status> level();
+    void take_over_state();
     Task<Status> settle_copy();
-    Task<Status> settle_files();
+    Task<Status> settle_files(uint64_t moves);
     Task<Status> commit();
     Task<Status> take_over();
     void change_places();

@@ -165,6 +165,32 @@ TEST(LogMove, FollowsTruncationsOfTheLogAndWhatIsWrittenBehindThem) {
     }
 }
 
+TEST(LogMove, FollowsATruncationBehindWhichTheLogIsAsLongAgain) {
+    for (uint64_t events = 1; events < 400; ++events) {
+        MoveBench bench(events);
+        bench.start();
+        Log& log = bench.create();
+        Values wanted = append_values(bench, log, 12);
+        ASSERT_TRUE(bench.move(log));
+        for (uint64_t i = 0; i < events; ++i) bench.bench.world.step();
+        bool done = false;
+        bench.ports().runtime.spawn(truncate(log, Offset{9}, done));
+        while (!done) ASSERT_TRUE(bench.bench.world.step());
+        wanted.resize(9);
+        bench.epoch = LeaderEpoch{1};
+        while (wanted.size() < 12) {
+            const std::string other = fmt::format("other {}", wanted.size());
+            const auto appended = bench.append(log, other);
+            if (appended) wanted.push_back(other);
+            if (!appended) ASSERT_TRUE(bench.bench.world.step());
+        }
+        bench.finish_move();
+        bench.settle(log);
+        expect_moved(bench, wanted);
+        ASSERT_FALSE(testing::Test::HasFailure()) << events;
+    }
+}
+
 TEST(LogMove, FollowsTheStartOfTheLogAlsoWhereItOvertakesTheCopy) {
     for (uint64_t events = 1; events < 400; events += 7) {
         MoveBench bench(events);
@@ -361,6 +387,31 @@ TEST(LogMove, ToADirectoryThatFailsLeavesTheLogWhereItIs) {
     bench.start();
     EXPECT_EQ(bench.found_copies, 1U);
     bench.finish_move();
+    expect_moved(bench, wanted);
+}
+
+TEST(LogMove, WhoseSourceCannotBeReadAnyMoreLeavesTheTargetAlone) {
+    MoveBench bench;
+    bench.observes = bench.permits = true;
+    bench.start();
+    Log& log = bench.create(kTo);
+    Values wanted = append_values(bench, log, 5);
+    ASSERT_TRUE(bench.move(log, kFrom));
+    bench.finish_move();
+    bench.bench.disk().plan({.of_file = false,
+                             .file_kind = FileOp::Kind::read,
+                             .name_kind = FileSystemOp::Kind::open,
+                             .path = kFrom + "/t-0/.ottla-moved",
+                             .error = ErrorCode::io_error});
+    ASSERT_TRUE(bench.move(log));
+    bench.finish_move();
+    ASSERT_EQ(bench.ended.size(), 2U);
+    EXPECT_EQ(bench.ended[1].error().code, ErrorCode::io_error);
+    EXPECT_TRUE(bench.failed.empty());
+    EXPECT_EQ(bench.count_files("-future"), 0U);
+    ASSERT_TRUE(bench.move(log));
+    bench.finish_move();
+    EXPECT_TRUE(bench.ended.back());
     expect_moved(bench, wanted);
 }
 
