@@ -146,7 +146,6 @@ Task<bool> LogMove::has_room(size_t bytes) {
         co_return false;
     }
     if (home.has_room_for_copy(bytes)) co_return true;
-    home.note_pressure();
     co_await pause(kGiveWay);
     co_return false;
 }

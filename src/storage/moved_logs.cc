@@ -54,10 +54,13 @@ Error two_of(const TopicPartition& name, const Place& one, const Place& other) {
 
 std::string moved_text(const Uuid& reign, uint64_t moves) {
     std::string text = fmt::format("1\nreign {}\nmoves {}\n", to_string(reign), moves);
-    return text + fmt::format("crc {:08x}\n", crc32c(0, as_bytes(text)));
+    text += fmt::format("crc {:08x}\n", crc32c(0, as_bytes(text)));
+    return text + text;
 }
 
-Result<MovedMark> parse_moved(std::string_view text) {
+namespace {
+
+Result<MovedMark> parse_once(std::string_view text) {
     const std::string_view whole = text;
     const auto version = take_line(text, "");
     if (version != "1") return fail(ErrorCode::malformed, "line 1: the version is not 1");
@@ -73,6 +76,15 @@ Result<MovedMark> parse_moved(std::string_view text) {
     const auto count = number<uint64_t>(*moves, 10);
     if (!id || !count) return fail(ErrorCode::malformed, "a value that cannot be read");
     return MovedMark{*id, *count};
+}
+
+}  // namespace
+
+Result<MovedMark> parse_moved(std::string_view text) {
+    const auto first = parse_once(text);
+    if (first) return first;
+    const auto second = parse_once(text.substr(text.size() / 2));
+    return second ? second : first;
 }
 
 Task<Result<uint64_t>> count_moves(FileSystem& files, std::string folder, Uuid reign) {

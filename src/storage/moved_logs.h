@@ -10,7 +10,8 @@
 //   moves <n>
 //   crc <8 hex digits> CRC-32C of all lines above
 //
-// It is there, synced, before the commit. Of two logs of one name and topic id the one that has moved more
+// and the same four lines once more, so that a flipped bit costs nothing. It is there, synced, before the
+// commit. Of two logs of one name and topic id the one that has moved more
 // often is the log; the other's records are all in it, and it is erased. Where that cannot be told,
 // because the marks do not count (Kafka has been here, and refuses such directories as well), neither is
 // touched and the start is refused by name. Errors: corrupt, io_error.
@@ -34,7 +35,7 @@ struct MovedMark {
     Uuid reign;
     uint64_t moves = 0;
 };
-/// `malformed` says what is wrong.
+/// From whichever of the two is sound. `malformed` says what is wrong with the first.
 Result<MovedMark> parse_moved(std::string_view text);
 /// How often the log in this folder has moved, as far as that counts in `reign`; else 0.
 Task<Result<uint64_t>> count_moves(FileSystem& files, std::string folder, Uuid reign);

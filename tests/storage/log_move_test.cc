@@ -534,7 +534,7 @@ TEST(LogMove, AClosedDirectoryHasNoCopyThatAReplayLeftIncomplete) {
     EXPECT_EQ(bench.count_files("-future"), 0U);
 }
 
-TEST(LogMove, TheMarkOfAMovedLogIsReadBackAndCountsOnlyInItsReign) {
+TEST(LogMove, TheMarkOfAMovedLogIsReadBackWhateverBitOfItFlips) {
     Uuid reign;
     reign.bytes.fill(3);
     const std::string text = moved_text(reign, 12);
@@ -542,11 +542,18 @@ TEST(LogMove, TheMarkOfAMovedLogIsReadBackAndCountsOnlyInItsReign) {
     ASSERT_TRUE(mark);
     EXPECT_EQ(mark->moves, 12U);
     EXPECT_EQ(mark->reign, reign);
+    const std::string once = text.substr(0, text.size() / 2);
     for (size_t i = 0; i < text.size(); ++i) {
         std::string flipped = text;
         flipped[i] = static_cast<char>(flipped[i] ^ 1);
-        EXPECT_FALSE(parse_moved(flipped)) << i;
-        EXPECT_FALSE(parse_moved(text.substr(0, i))) << i;
+        const auto sound = parse_moved(flipped);
+        ASSERT_TRUE(sound) << i;
+        EXPECT_EQ(sound->moves, 12U);
+        if (i >= once.size()) continue;
+        std::string alone = once;
+        alone[i] = flipped[i];
+        EXPECT_FALSE(parse_moved(alone + alone)) << i << ": the same bit of both";
+        EXPECT_FALSE(parse_moved(once.substr(0, i))) << i;
     }
 }
 
