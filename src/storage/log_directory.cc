@@ -41,12 +41,6 @@ BrokerEpoch parse_clean_shutdown(std::string_view text) {
     return BrokerEpoch{epoch};
 }
 
-/// What only a log directory has: nobody formats, or closes, a folder for less.
-bool tells_of_logs(const DirectoryEntry& entry) {
-    const bool log = entry.is_directory && parse_log_directory(entry.name).has_value();
-    return log || entry.name == kMetaPropertiesFile || parse_journal_file(entry.name).has_value();
-}
-
 /// The next start tries again.
 Task<> remove_files(FileSystem& files, std::vector<std::string> paths) {
     for (const std::string& path : paths) std::ignore = co_await remove_file(files, path);
@@ -58,6 +52,11 @@ Offset value_of(const OffsetCheckpoint& entries, const TopicPartition& log) {
 }
 
 }  // namespace
+
+bool tells_of_logs(const DirectoryEntry& entry) {
+    const bool log = entry.is_directory && parse_log_directory(entry.name).has_value();
+    return log || entry.name == kMetaPropertiesFile || parse_journal_file(entry.name).has_value();
+}
 
 LogDirectory::LogDirectory(Ports ports, std::string path, StorageSettings settings)
     : ports_(ports), path_(std::move(path)), settings_(settings) {}
@@ -514,41 +513,6 @@ Task<Status> LogDirectory::close(std::vector<LogCheckpoint> logs,
     const Status removed = co_await ports_.files.remove_directory(file(kGuardFolder));
     if (!removed && removed.error().code != ErrorCode::not_found) co_return removed;
     co_return co_await ports_.files.sync_directory(path_);
-}
-
-Task<Status> close_directory(Ports ports, std::string path, StorageSettings settings) {
-    const auto entries = co_await ports.files.list(path);
-    const bool absent = !entries && entries.error().code == ErrorCode::not_found;
-    if (absent) co_return fail(ErrorCode::not_found, "there is no such directory");
-    if (!entries) co_return std::unexpected(entries.error());
-    if (std::ranges::none_of(*entries, tells_of_logs)) {
-        co_return fail(ErrorCode::not_found, "this is no log directory");
-    }
-    CO_TRY(const auto directory, co_await LogDirectory::open(ports, path, settings));
-    const BrokerEpoch epoch = directory->previous_broker_epoch();
-    CO_TRY_STATUS(co_await directory->recover());
-    CO_TRY_STATUS(co_await directory->begin_serving());
-    if (!directory->was_clean()) {
-        // What a replay leaves of a copy is not complete, and Kafka would go on with it. The log itself is
-        // in another directory.
-        for (const FoundCopy& copy : directory->copies()) {
-            CO_TRY_STATUS(co_await remove_log_directory(ports.files, copy.path));
-        }
-    }
-    LogStore store(ports, settings);
-    std::vector<ServedDirectory> served;
-    served.push_back(directory->served());
-    CO_TRY_STATUS(co_await store.open(std::move(served)));
-    Status done;
-    for (const FoundLog& found : directory->logs()) {
-        const auto log = co_await store.open_log(found, LogConfig{});
-        if (!log) done = std::unexpected(log.error());
-        if (!log) break;
-    }
-    const Status closed = co_await store.close();
-    CO_TRY_STATUS(done);
-    CO_TRY_STATUS(closed);
-    co_return co_await directory->close(store.checkpoints(path), epoch);
 }
 
 }  // namespace ottla::storage

@@ -132,8 +132,7 @@ private:
     bool has_cleaner_offsets_ = false;
 };
 
-/// `ottla storage close DIR`: open, recover, clean stop, offline. not_found, and nothing made there,
-/// if it is no log directory.
-Task<Status> close_directory(Ports ports, std::string path, StorageSettings settings = {});
+/// What only a log directory has: nobody formats, or closes, a folder for less.
+bool tells_of_logs(const DirectoryEntry& entry);
 
 }  // namespace ottla::storage

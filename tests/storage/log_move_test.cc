@@ -1,45 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// Moves of a log between two directories: what it is afterwards, what happens to it meanwhile.
-// covers storage/log_move, storage/moved_logs
+// Moves of a log between two directories: what it is afterwards, and what it follows meanwhile.
+// covers storage/log_move
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "records/control.h"
-#include "storage/atomic_file.h"
-#include "storage/file_names.h"
 #include "tests/storage/move_bench.h"
 
 namespace ottla::storage::test {
 namespace {
 
-using Values = std::vector<std::string>;
 using namespace std::chrono_literals;
-
-const std::string& kFrom = MoveBench::kPaths[0];
-const std::string& kTo = MoveBench::kPaths[1];
-const sim::Survival kNothing{sim::Survival::Kind::nothing, 0};
-
-std::string value_of(int i) { return fmt::format("value {} {}", i, std::string(300, '.')); }
-
-Values append_values(MoveBench& bench, Log& log, int count) {
-    Values wanted;
-    for (int i = 0; i < count; ++i) {
-        wanted.push_back(value_of(i));
-        EXPECT_TRUE(bench.append(log, wanted.back()));
-    }
-    bench.settle(log);
-    return wanted;
-}
-
-void expect_moved(MoveBench& bench, const Values& wanted) {
-    Log* const log = bench.find();
-    ASSERT_NE(log, nullptr);
-    EXPECT_EQ(log->log_dir(), kTo);
-    EXPECT_EQ(log->path(), kTo + "/t-0");
-    EXPECT_EQ(bench.values(*log), wanted);
-    EXPECT_EQ(bench.count_files(kFrom + "/t-0"), 0U) << "nothing is left where it was";
-    EXPECT_EQ(bench.count_files("-future"), 0U);
-    EXPECT_EQ(bench.count_files("-delete"), 0U);
-}
 
 TEST(LogMove, LeavesTheSameLogInTheOtherDirectoryAndAStartFindsItThere) {
     MoveBench bench;
@@ -320,336 +292,88 @@ TEST(LogMove, WaitsForPermissionAndGoesOnFollowingMeanwhile) {
     expect_moved(bench, wanted);
 }
 
-TEST(LogMove, ThatIsCancelledLeavesNothingOfTheCopy) {
-    MoveBench bench;
-    bench.observes = true;
-    bench.start();
-    Log& log = bench.create();
-    const Values wanted = append_values(bench, log, 8);
-    ASSERT_TRUE(bench.move(log));
-    bench.run_for(1s);
-    EXPECT_GT(bench.count_files("-future"), 0U);
-    bench.bench.run(bench.store->cancel_move(log.name()));
-    EXPECT_EQ(bench.count_files(kTo + "/t-0"), 0U);
-    EXPECT_EQ(log.log_dir(), kFrom);
-    ASSERT_EQ(bench.ended.size(), 1U);
-    EXPECT_EQ(bench.ended[0].error().code, ErrorCode::cancelled);
-    bench.power_cut(kNothing);
-    bench.start();
-    EXPECT_EQ(bench.found_copies, 0U);
-    EXPECT_EQ(bench.values(*bench.find()), wanted);
-}
-
-TEST(LogMove, EndsWithItsLogsDeletionAndTheNameMayBeUsedAgain) {
-    for (uint64_t events = 1; events < 300; events += 11) {
+TEST(LogMove, LosesToRetentionWhatTheLogLosesMeanwhile) {
+    for (uint64_t events = 1; events < 400; events += 13) {
         MoveBench bench(events);
+        bench.observes = true;
+        bench.config.retention_bytes = 4000;
+        bench.settings.retention_check_interval = 1ms;
         bench.start();
         Log& log = bench.create();
-        append_values(bench, log, 8);
+        Values wanted = append_values(bench, log, 30);
+        ASSERT_EQ(log.log_start(), Offset{0}) << "nothing is committed yet";
         ASSERT_TRUE(bench.move(log));
         for (uint64_t i = 0; i < events; ++i) bench.bench.world.step();
-        const Status gone = bench.bench.run(bench.store->delete_log(log));
-        ASSERT_TRUE(gone) << gone.error().detail;
-        EXPECT_EQ(bench.count_files("/t-0"), 0U) << events;
-        Log& again = bench.create(kTo);
-        const Values wanted = append_values(bench, again, 2);
-        bench.run_for(1s);
+        log.note_high_watermark(log.log_end());
+        bench.run_for(50ms);
+        const Offset start = log.log_start();
+        ASSERT_GT(start, Offset{10});
+        ASSERT_EQ(log.log_dir(), kFrom);
+        bench.store->permit_swap(log.name());
+        bench.finish_move();
+        EXPECT_EQ(log.log_start(), start) << events;
+        wanted.erase(wanted.begin(), wanted.begin() + (start - Offset{0}));
+        expect_moved(bench, wanted);
         bench.power_cut(kNothing);
         bench.start();
-        EXPECT_EQ(bench.found_copies, 0U) << events;
+        EXPECT_EQ(bench.find()->log_start(), start) << events;
         expect_moved(bench, wanted);
+        ASSERT_FALSE(testing::Test::HasFailure()) << events;
     }
 }
 
-TEST(LogMove, ToADirectoryThatFailsLeavesTheLogWhereItIs) {
+/// Null value: a tombstone.
+void put(MoveBench& bench, Log& log, const std::string& key, std::optional<std::string> value) {
+    BatchBuilder builder(bench.codecs, {});
+    OptionalBytes bytes;
+    if (value) bytes = as_bytes(*value);
+    builder.append(bench.ports().runtime.wall_time(), as_bytes(key), bytes);
+    const Buffer batch = *builder.finish();
+    AppendRequest request;
+    request.batch = batch.span();
+    request.leader_epoch = bench.epoch;
+    ASSERT_TRUE(log.append(request));
+}
+
+TEST(LogMove, OfACompactedLogRestsItsCleaningAndLeavesNothingThatATombstoneTook) {
     MoveBench bench;
     bench.observes = true;
+    bench.config.compacts = true;
+    bench.config.deletes = false;
+    bench.settings.cleaner_backoff = 5ms;
+    bench.settings.checkpoint_interval = 5ms;
+    bench.settings.cleaner_map_bytes = 1UZ << 20U;
     bench.start();
     Log& log = bench.create();
-    Values wanted = append_values(bench, log, 5);
-    ASSERT_TRUE(bench.move(log));
-    bench.run_for(1s);
-    bench.bench.disk().plan({.file_kind = FileOp::Kind::sync, .path = kTo + "/.ottla-journal"});
-    wanted.push_back("more");
-    ASSERT_TRUE(bench.append(log, wanted.back()));
-    bench.run_for(1s);
-    EXPECT_EQ(bench.failed, std::vector<std::string>{kTo});
-    EXPECT_FALSE(bench.is_moving());
-    EXPECT_FALSE(log.is_offline());
-    ASSERT_EQ(bench.ended.size(), 1U);
-    EXPECT_EQ(bench.ended[0].error().code, ErrorCode::kafka_storage_error);
-    wanted.push_back("it goes on");
-    ASSERT_TRUE(bench.append(log, wanted.back()));
+    for (int i = 0; i < 40; ++i) {
+        put(bench, log, fmt::format("key {}", i % 4), fmt::format("{} of {}", value_of(i), i % 4));
+    }
     bench.settle(log);
-    EXPECT_EQ(bench.move(log).error().code, ErrorCode::kafka_storage_error);
-    bench.power_cut(kNothing);
-    bench.observes = false;
-    bench.start();
-    EXPECT_EQ(bench.found_copies, 1U);
-    bench.finish_move();
-    expect_moved(bench, wanted);
-}
-
-TEST(LogMove, WhoseSourceCannotBeReadAnyMoreLeavesTheTargetAlone) {
-    MoveBench bench;
-    bench.observes = bench.permits = true;
-    bench.start();
-    Log& log = bench.create(kTo);
-    Values wanted = append_values(bench, log, 5);
-    ASSERT_TRUE(bench.move(log, kFrom));
-    bench.finish_move();
-    bench.bench.disk().plan({.of_file = false,
-                             .file_kind = FileOp::Kind::read,
-                             .name_kind = FileSystemOp::Kind::open,
-                             .path = kFrom + "/t-0/.ottla-moved",
-                             .error = ErrorCode::io_error});
     ASSERT_TRUE(bench.move(log));
-    bench.finish_move();
-    ASSERT_EQ(bench.ended.size(), 2U);
-    EXPECT_EQ(bench.ended[1].error().code, ErrorCode::io_error);
-    EXPECT_TRUE(bench.failed.empty());
-    EXPECT_EQ(bench.count_files("-future"), 0U);
-    ASSERT_TRUE(bench.move(log));
-    bench.finish_move();
-    EXPECT_TRUE(bench.ended.back());
-    expect_moved(bench, wanted);
-}
-
-TEST(LogMove, FromADirectoryThatFailsIsTakenUpByTheNextStart) {
-    MoveBench bench;
-    bench.observes = true;
-    bench.start();
-    Log& log = bench.create();
-    const Values wanted = append_values(bench, log, 5);
-    ASSERT_TRUE(bench.move(log));
-    bench.run_for(1s);
-    bench.bench.disk().plan({.file_kind = FileOp::Kind::sync, .path = kFrom + "/.ottla-journal"});
-    ASSERT_TRUE(bench.append(log, "in doubt"));
-    bench.run_for(1s);
-    EXPECT_TRUE(log.is_offline());
-    EXPECT_FALSE(bench.is_moving());
-    bench.power_cut(kNothing);
-    bench.observes = false;
-    bench.start();
-    EXPECT_EQ(bench.found_copies, 1U);
-    bench.finish_move();
-    expect_moved(bench, wanted);
-}
-
-TEST(LogMove, MeetsAFullDiskWaitsAndGoesOnWhenThereIsSpace) {
-    MoveBench bench;
-    bench.settings.disk_reserve_bytes = 64UZ * 1024;
-    bench.start();
-    Log& log = bench.create();
-    const Values wanted = append_values(bench, log, 400);
-    bench.run_for(1s);
-    sim::SimDisk& disk = bench.bench.disk();
-    constexpr uint64_t kEnough = uint64_t{1} << 40U;
-    disk.set_capacity(kEnough);
-    const uint64_t used = kEnough - disk.free_space();
-    ASSERT_TRUE(bench.move(log));
-    disk.set_capacity(used + 64UZ * 1024);
-    bench.run_for(3s);
-    EXPECT_TRUE(bench.is_moving());
-    EXPECT_EQ(bench.values(log), wanted) << "it is read meanwhile";
-    EXPECT_TRUE(bench.failed.empty());
-    disk.set_capacity(kEnough);
-    bench.finish_move();
-    expect_moved(bench, wanted);
-}
-
-TEST(LogMove, IsTakenUpAfterACleanStopInItsMiddle) {
-    MoveBench bench;
-    bench.observes = true;
-    bench.start();
-    Log& log = bench.create();
-    Values wanted = append_values(bench, log, 8);
-    ASSERT_TRUE(bench.move(log));
-    bench.run_for(1s);
-    bench.clean_stop();
-    EXPECT_GT(bench.count_files("-future/00000000000000000000.log"), 0U);
-    EXPECT_EQ(bench.count_files(".ottla-journal"), 0U);
-    bench.observes = false;
-    bench.start();
-    EXPECT_EQ(bench.found_copies, 1U);
-    bench.finish_move();
-    expect_moved(bench, wanted);
-}
-
-TEST(LogMove, ALogThatIsInTwoDirectoriesIsTheOneThatMovedAndTheOtherGoes) {
-    MoveBench bench;
-    bench.start();
-    Log& log = bench.create();
-    Values wanted = append_values(bench, log, 8);
-    bench.run_for(1s);
-    // The old directory fails before it can forget the log.
-    bench.bench.disk().plan({.of_file = false,
-                             .file_kind = FileOp::Kind::read,
-                             .name_kind = FileSystemOp::Kind::rename,
-                             .path = kFrom + "/t-0",
-                             .error = ErrorCode::io_error});
-    ASSERT_TRUE(bench.move(log));
-    bench.finish_move();
-    EXPECT_EQ(bench.failed, std::vector<std::string>{kFrom});
-    EXPECT_EQ(log.log_dir(), kTo);
-    wanted.push_back("afterwards");
-    ASSERT_TRUE(bench.append(log, wanted.back()));
+    bench.run_for(100ms);
+    ASSERT_EQ(bench.caught_up, 1);
+    put(bench, log, "key 1", std::nullopt);
+    for (int i = 0; i < 10; ++i) put(bench, log, "key 0", fmt::format("{} of 0", value_of(40 + i)));
     bench.settle(log);
-    EXPECT_GT(bench.count_files(kFrom + "/t-0/"), 0U);
-    bench.kill();
-    bench.start();
-    expect_moved(bench, wanted);
-}
-
-TEST(LogMove, ALogThatSomebodyCopiedIntoBothDirectoriesIsRefusedByName) {
-    MoveBench bench;
-    bench.start();
-    append_values(bench, bench.create(), 3);
-    bench.clean_stop();
-    FileSystem& files = bench.ports().files;
-    ASSERT_TRUE(bench.bench.run(files.make_directory(kTo + "/t-0")));
-    const Buffer text =
-        Buffer::copy_of(*bench.bench.disk().contents(kFrom + "/t-0/partition.metadata"));
-    const Status copied =
-        bench.bench.run(write_file(files, kTo + "/t-0/partition.metadata", text));
-    ASSERT_TRUE(copied);
-    const Status booted = bench.bench.run(bench.boot());
-    ASSERT_FALSE(booted);
-    EXPECT_EQ(booted.error().code, ErrorCode::corrupt);
-    EXPECT_NE(booted.error().detail.find("t-0 is in /data/a and in /data/b"), std::string::npos)
-        << booted.error().detail;
-}
-
-TEST(LogMove, AClosedDirectoryHasNoCopyThatAReplayLeftIncomplete) {
-    MoveBench bench;
-    bench.observes = true;
-    bench.start();
-    Log& log = bench.create();
-    append_values(bench, log, 8);
-    ASSERT_TRUE(bench.move(log));
-    bench.run_for(1s);
-    bench.kill();
-    const Status closed = bench.bench.run(close_directory(bench.ports(), kTo, bench.settings));
-    ASSERT_TRUE(closed) << closed.error().detail;
-    EXPECT_EQ(bench.count_files("-future"), 0U);
-}
-
-TEST(LogMove, TheMarkOfAMovedLogIsReadBackWhateverBitOfItFlips) {
-    Uuid reign;
-    reign.bytes.fill(3);
-    const std::string text = moved_text(reign, 12);
-    const auto mark = parse_moved(text);
-    ASSERT_TRUE(mark);
-    EXPECT_EQ(mark->moves, 12U);
-    EXPECT_EQ(mark->reign, reign);
-    const std::string once = text.substr(0, text.size() / 2);
-    for (size_t i = 0; i < text.size(); ++i) {
-        std::string flipped = text;
-        flipped[i] = static_cast<char>(flipped[i] ^ 1);
-        const auto sound = parse_moved(flipped);
-        ASSERT_TRUE(sound) << i;
-        EXPECT_EQ(sound->moves, 12U);
-        if (i >= once.size()) continue;
-        std::string alone = once;
-        alone[i] = flipped[i];
-        EXPECT_FALSE(parse_moved(alone + alone)) << i << ": the same bit of both";
-        EXPECT_FALSE(parse_moved(once.substr(0, i))) << i;
+    log.note_high_watermark(log.log_end());
+    const uint64_t bytes = log.size_bytes();
+    bench.run_for(500ms);
+    EXPECT_EQ(log.size_bytes(), bytes) << "not cleaned while it moves";
+    bench.store->permit_swap(log.name());
+    bench.finish_move();
+    ASSERT_EQ(log.log_dir(), kTo);
+    EXPECT_EQ(bench.values(log).size(), 51U);
+    bench.run_for(500ms);
+    EXPECT_LT(log.size_bytes(), bytes / 2) << "cleaned afterwards";
+    for (const bool again : {false, true}) {
+        if (again) bench.power_cut(kNothing);
+        if (again) bench.start();
+        const Values left = bench.values(*bench.find());
+        const auto of_key_1 = [](const std::string& one) { return one.ends_with(" of 1"); };
+        EXPECT_EQ(std::ranges::count_if(left, of_key_1), 0);
+        EXPECT_EQ(std::ranges::count(left, value_of(38) + " of 2"), 1);
+        EXPECT_EQ(std::ranges::count(left, value_of(49) + " of 0"), 1);
     }
-}
-
-// A crash at every event.
-
-struct Story {
-    Values appended;
-    size_t acknowledged = 0;
-    bool done = false;
-};
-
-Task<> write_on(MoveBench& bench, Log& log, Story& story, int count) {
-    for (int i = 0; i < count;) {
-        const std::string value = value_of(static_cast<int>(story.appended.size()));
-        if (bench.append(log, value)) {
-            story.appended.push_back(value);
-            ++i;
-            co_await bench.ports().runtime.yield();
-        } else {
-            co_await bench.store->wait_for_room(log.log_dir());
-        }
-    }
-    const size_t end = story.appended.size();
-    while (log.durable_end() < log.log_end()) {
-        static_cast<void>(co_await bench.ports().runtime.sleep_for(50us));
-    }
-    story.acknowledged = end;
-}
-
-Task<> move_story(MoveBench& bench, Story& story) {
-    Log& log = bench.create();
-    co_await write_on(bench, log, story, 6);
-    CHECK(bench.move(log).has_value(), "a move");
-    while (log.log_dir() == kFrom) co_await write_on(bench, log, story, 1);
-    co_await write_on(bench, log, story, 2);
-    while (bench.is_moving()) co_await bench.ports().runtime.yield();
-    co_await write_on(bench, log, story, 1);
-    story.done = true;
-}
-
-enum class End : uint8_t { kill, power_cut, nothing_survives };
-
-void strike_everywhere(End how) {
-    uint64_t copies = 0;
-    uint64_t moved = 0;
-    for (uint64_t events = 1; events < 5000; ++events) {
-        MoveBench bench(events);
-        bench.start();
-        if (testing::Test::HasFatalFailure()) return;
-        Story story;
-        bench.ports().runtime.spawn(move_story(bench, story));
-        for (uint64_t i = 0; i < events && !story.done; ++i) bench.bench.world.step();
-        if (how == End::kill) bench.kill();
-        if (how == End::power_cut) bench.power_cut();
-        if (how == End::nothing_survives) bench.power_cut(kNothing);
-        const std::string where = fmt::format("after {} events", events);
-        const Status booted = bench.bench.run(bench.boot());
-        ASSERT_TRUE(booted) << where << ": " << booted.error().detail;
-        copies += bench.found_copies;
-        Log* const log = bench.find();
-        if (log == nullptr) {
-            ASSERT_EQ(story.acknowledged, 0U) << where;
-            continue;
-        }
-        if (bench.found_copies == 0 && log->log_dir() == kTo) ++moved;
-        const Values found = bench.values(*log);
-        ASSERT_GE(found.size(), story.acknowledged) << where;
-        ASSERT_LE(found.size(), story.appended.size()) << where;
-        EXPECT_TRUE(std::equal(found.begin(), found.end(), story.appended.begin())) << where;
-        // A move that was on its way goes on, and ends.
-        bench.finish_move();
-        Values wanted = found;
-        wanted.push_back("after");
-        ASSERT_TRUE(bench.append(*log, "after")) << where;
-        bench.settle(*log);
-        bench.power_cut();
-        bench.start();
-        EXPECT_EQ(bench.values(*bench.find()), wanted) << where;
-        EXPECT_EQ(bench.count_files("-future"), 0U) << where;
-        const size_t both = (bench.count_files(kFrom + "/t-0/") > 0 ? 1 : 0) +
-                            (bench.count_files(kTo + "/t-0/") > 0 ? 1 : 0);
-        EXPECT_LE(both, 1U) << where;
-        if (story.done || testing::Test::HasFailure()) break;
-    }
-    EXPECT_GT(copies, 20U);
-    EXPECT_GT(moved, 20U);
-}
-
-TEST(PowerCut, AtAnyEventOfAMoveBetweenDirectoriesLeavesOneLogWithAllThatWasAcknowledged) {
-    strike_everywhere(End::power_cut);
-}
-TEST(PowerCut, OfAMoveThatLosesEverythingUnsyncedLosesNothingAcknowledged) {
-    strike_everywhere(End::nothing_survives);
-}
-TEST(Kill, AtAnyEventOfAMoveBetweenDirectoriesLeavesOneLogWithAllThatWasAcknowledged) {
-    strike_everywhere(End::kill);
 }
 
 }  // namespace

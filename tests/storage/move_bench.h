@@ -3,6 +3,8 @@
 // any event: what tests of moves between directories need. A start goes on with moves as a broker does.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <array>
 
 #include "storage/log_parts.h"
@@ -163,7 +165,7 @@ public:
                 while (records.next(record)) {
                     const Offset offset = cursor.batch().base_offset() + record.offset_delta;
                     if (offset >= from && !cursor.batch().is_control()) {
-                        found.emplace_back(as_text(*record.value));
+                        found.emplace_back(record.value ? as_text(*record.value) : "<null>");
                     }
                 }
             }
@@ -186,5 +188,34 @@ public:
     int caught_up = 0;
     std::vector<Status> ended;
 };
+
+using Values = std::vector<std::string>;
+
+inline const std::string& kFrom = MoveBench::kPaths[0];
+inline const std::string& kTo = MoveBench::kPaths[1];
+inline constexpr sim::Survival kNothing{sim::Survival::Kind::nothing, 0};
+
+inline std::string value_of(int i) { return fmt::format("value {} {}", i, std::string(300, '.')); }
+
+inline Values append_values(MoveBench& bench, Log& log, int count) {
+    Values wanted;
+    for (int i = 0; i < count; ++i) {
+        wanted.push_back(value_of(i));
+        EXPECT_TRUE(bench.append(log, wanted.back()));
+    }
+    bench.settle(log);
+    return wanted;
+}
+
+inline void expect_moved(MoveBench& bench, const Values& wanted) {
+    Log* const log = bench.find();
+    ASSERT_NE(log, nullptr);
+    EXPECT_EQ(log->log_dir(), kTo);
+    EXPECT_EQ(log->path(), kTo + "/t-0");
+    EXPECT_EQ(bench.values(*log), wanted);
+    EXPECT_EQ(bench.count_files(kFrom + "/t-0"), 0U) << "nothing is left where it was";
+    EXPECT_EQ(bench.count_files("-future"), 0U);
+    EXPECT_EQ(bench.count_files("-delete"), 0U);
+}
 
 }  // namespace ottla::storage::test
