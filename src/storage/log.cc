@@ -157,25 +157,6 @@ JournalGroup& LogParts::journal_entry(EntryKind kind, Offset offset) {
     return home.journal().add_entry(entry);
 }
 
-JournalGroup& LogParts::rename_entry(const std::string& directory_name) {
-    declare(kEntryHeaderBytes + 2 + directory_name.size());
-    JournalEntry entry;
-    entry.kind = EntryKind::rename;
-    entry.instance = identity.instance;
-    entry.directory_name = directory_name;
-    // What is declared behind it has the new name.
-    declared_in = 0;
-    identity.directory_name = directory_name;
-    return home.journal().add_entry(entry);
-}
-
-void LogParts::take_name(std::string directory_name) {
-    identity.path = join_path(home.path(), directory_name);
-    identity.directory_name = std::move(directory_name);
-    for (auto& segment : segments) segment->follow_directory(identity.path);
-    is_copy = false;
-}
-
 void LogParts::roll_segment(Offset base) {
     FileEffect effect;
     effect.kind = FileEffect::Kind::snapshot;
@@ -311,12 +292,6 @@ void LogParts::cut(const Place& place) {
 
 Log::Log(std::unique_ptr<LogParts> parts) : parts_(std::move(parts)) { parts_->self = this; }
 Log::~Log() = default;
-
-void Log::exchange(Log& other) {
-    std::swap(parts_, other.parts_);
-    parts_->self = this;
-    other.parts_->self = &other;
-}
 
 const TopicPartition& Log::name() const { return parts_->identity.name; }
 const Uuid& Log::topic_id() const { return parts_->identity.topic_id; }

@@ -28,6 +28,33 @@ Error not_yet() { return {ErrorCode::would_block, "the copy does not become leve
 
 }  // namespace
 
+// What only a move does to logs.
+
+JournalGroup& LogParts::rename_entry(const std::string& directory_name) {
+    declare(kEntryHeaderBytes + 2 + directory_name.size());
+    JournalEntry entry;
+    entry.kind = EntryKind::rename;
+    entry.instance = identity.instance;
+    entry.directory_name = directory_name;
+    // What is declared behind it has the new name.
+    declared_in = 0;
+    identity.directory_name = directory_name;
+    return home.journal().add_entry(entry);
+}
+
+void LogParts::take_name(std::string directory_name) {
+    identity.path = join_path(home.path(), directory_name);
+    identity.directory_name = std::move(directory_name);
+    for (auto& segment : segments) segment->follow_directory(identity.path);
+    is_copy = false;
+}
+
+void Log::exchange(Log& other) {
+    std::swap(parts_, other.parts_);
+    parts_->self = this;
+    other.parts_->self = &other;
+}
+
 LogMove::LogMove(Log& log, std::unique_ptr<Log> copy, NewMove wanted)
     : log_(log),
       copy_(std::move(copy)),

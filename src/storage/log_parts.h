@@ -204,10 +204,6 @@ struct LogParts {
     void declare(size_t bytes);
     void mark(JournalGroup& group);
     JournalGroup& journal_entry(EntryKind kind, Offset offset);
-    /// Of a copy: from here on it is the log, and its folder has this name.
-    JournalGroup& rename_entry(const std::string& directory_name);
-    /// The folder has that name now. The caller holds the lane, and nobody else reads this log.
-    void take_name(std::string directory_name);
     void roll_segment(Offset base);
     /// Starts a new segment at `offset`, to which the log's end leaps.
     void roll_to(Offset offset);
@@ -333,6 +329,12 @@ struct LogParts {
     /// The journal says that the log is gone, then its folder gets another name, which is the answer:
     /// to be removed by the caller, who drops the log first. Nothing: it had no folder.
     Task<Result<std::optional<std::string>>> erase();
+
+    // log_move.cc
+    /// Of a copy: from here on it is the log, and its folder has this name.
+    JournalGroup& rename_entry(const std::string& directory_name);
+    /// The folder has that name now. The caller holds the lane, and nobody else reads this log.
+    void take_name(std::string directory_name);
 
     // log_flush.cc
     /// What one trip to the disk takes: positions in the file of one segment, numbers of the tail.

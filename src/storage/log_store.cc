@@ -274,6 +274,10 @@ std::vector<DirectoryUse> LogStore::uses() const {
     return all;
 }
 
+bool LogStore::serves(const std::string& log_dir) const {
+    return parts_->directories.contains(log_dir);
+}
+
 bool LogStore::has_room(const std::string& log_dir) const {
     for (const auto& [name, move] : parts_->moves) {
         if (move->holds() && move->holds_in() == log_dir) return false;

@@ -192,6 +192,7 @@ public:
 
     /// Is there room for an append in this directory, or a reason to refuse it? When not, Log::append
     /// answers would_block.
+    [[nodiscard]] bool serves(const std::string& log_dir) const;
     [[nodiscard]] bool has_room(const std::string& log_dir) const;
     /// Returns when there may be room again (ask again), or the directory is offline.
     Task<> wait_for_room(std::string log_dir);

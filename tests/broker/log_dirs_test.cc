@@ -11,7 +11,7 @@ namespace {
 class LogDirsTest : public test::BrokerWorld {
 public:
     void SetUp() override {
-        ASSERT_TRUE(settings_.set("log.dirs", "/one,/two", Settings::Source::file));
+        ASSERT_TRUE(settings_.set("log.dirs", "/one,/two,/three", Settings::Source::file));
         // The records are of 1970: a simulated half minute after a start all of them would be expired.
         ASSERT_TRUE(settings_.set("log.retention.ms", "-1", Settings::Source::file));
         begin();
@@ -133,9 +133,36 @@ TEST_F(LogDirsTest, AMoveToWhereTheLogIsMeansThatItStays) {
     EXPECT_EQ(read(1), std::vector<std::string>{"value"});
 }
 
+TEST_F(LogDirsTest, AnotherRequestEndsAMoveAndTheLogGoesWhereTheLastOneSaid) {
+    const std::string first = where(0).at(0).directory;
+    const std::string second = first == "/one" ? "/two" : "/one";
+    const std::string third = first == "/three" ? "/two" : "/three";
+    for (int i = 0; i < 60; ++i) write(0, fmt::format("{} {}", i, std::string(50'000, 'x')));
+    const auto before = read(0);
+    ASSERT_EQ(before.size(), 60U);
+    EXPECT_EQ(alter(0, second), 0);
+    auto found = where(0);
+    ASSERT_EQ(found.size(), 2U) << "it is on its way";
+    EXPECT_EQ(std::ranges::count_if(found, &Found::is_copy), 1);
+    EXPECT_EQ(alter(0, first), 0) << "it stays";
+    found = where(0);
+    ASSERT_EQ(found.size(), 1U);
+    EXPECT_EQ(found[0].directory, first);
+    EXPECT_EQ(alter(0, second), 0);
+    ASSERT_EQ(where(0).size(), 2U);
+    EXPECT_EQ(alter(0, third), 0);
+    EXPECT_EQ(settle(0), third);
+    EXPECT_EQ(read(0), before);
+    kill();
+    begin();
+    EXPECT_EQ(settle(0), third);
+    EXPECT_EQ(read(0), before);
+}
+
 TEST_F(LogDirsTest, RefusalsHaveKafkasCodes) {
-    EXPECT_EQ(alter(0, "/three"), 57) << "LOG_DIR_NOT_FOUND";
+    EXPECT_EQ(alter(0, "/four"), 57) << "LOG_DIR_NOT_FOUND";
     EXPECT_EQ(alter(7, "/one"), 3) << "UNKNOWN_TOPIC_OR_PARTITION";
+    EXPECT_EQ(alter(7, "/four"), 57) << "the directory is looked at first";
 }
 
 }  // namespace

@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Partitions that move between two log directories: asked for by Kafka's Admin client, shown by kafka-log-dirs, and begun by
-the one broker and finished by the other, in both directions.
+"""Partitions that move between two log directories: asked for by Kafka's Admin client, shown by kafka-log-dirs, and
+begun by the one broker and finished by the other, in both directions.
 
 A move that Apache Kafka is stopped in (throttled to a trickle) leaves a `-future` folder, and so does one of the broker
-under test that is stopped while it copies.
+under test that is stopped while it copies; after kill -9 `ottla storage close` removes it.
 """
+import base64
 import json
 import os
 import pathlib
+import re
+import shutil
+import subprocess
 import tempfile
 import time
 
@@ -43,12 +47,37 @@ def where(broker, topic):
             if one["partition"] == f"{topic}-0"]
 
 
+def asking(broker, *words):
+    """MoveLog.java, on its way."""
+    jars = subprocess.run([suite.KAFKA, "jars"], capture_output=True, text=True, check=True).stdout.strip()
+    return subprocess.Popen(["java", "-cp", f"{jars}/*", MOVE, broker.address, str(NODE), *words],
+                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+
+
+def ask(broker, *words):
+    """MoveLog.java: (exit code, what it printed)."""
+    with asking(broker, *words) as process:
+        printed = process.communicate(timeout=LIMIT_SECONDS)[0]
+    return process.returncode, printed.strip()
+
+
 def move(broker, topic, directory):
     """Admin.alterReplicaLogDirs of partition 0."""
-    jars = suite.subprocess.run([suite.KAFKA, "jars"], capture_output=True, text=True, check=True).stdout.strip()
-    done = suite.subprocess.run(["java", "-cp", f"{jars}/*", MOVE, broker.address, str(NODE), topic, "0", directory],
-                                capture_output=True, text=True, timeout=LIMIT_SECONDS)
-    equal(0, done.returncode, f"exit code of MoveLog ({done.stdout}{done.stderr})")
+    equal((0, ""), ask(broker, topic, "0", directory), f"a move to {directory}")
+
+
+def formatted(directory):
+    """Apache Kafka refuses a second directory that nobody has formatted; the broker under test formats it."""
+    if suite.TARGET != "kafka":
+        return
+    with suite.ApacheKafka(directory=directory) as kafka:
+        kafka.stop()
+    first, second = directories(kafka)
+    text = pathlib.Path(first, "meta.properties").read_text(encoding="utf-8")
+    os.mkdir(second)
+    own = base64.urlsafe_b64encode(os.urandom(16)).decode().rstrip("=").replace("-", "A")
+    text = re.sub(r"directory\.id=.*", f"directory.id={own}", text)
+    pathlib.Path(second, "meta.properties").write_text(text, encoding="utf-8")
 
 
 def settled(broker, topic, directory):
@@ -81,6 +110,7 @@ def holds(broker, topic, records):
 
 def while_it_runs(checks, directory):
     """A move and its way back, a stop and Apache Kafka on what they left."""
+    formatted(directory)
     broker = both(suite.target().__class__, directory)
     broker.start()
     classic.topics(broker, "--create", "--topic", "moved", "--partitions", "1")
@@ -93,6 +123,7 @@ def while_it_runs(checks, directory):
         settled(broker, "moved", target)
         equal(before[0][2], where(broker, "moved")[0][2], "bytes after the move")
         holds(broker, "moved", RECORDS)
+    refusals(checks, broker, target)
     with checks.check("and after a start and under Apache Kafka it is still there"):
         broker.restart("stop")
         settled(broker, "moved", target)
@@ -101,6 +132,23 @@ def while_it_runs(checks, directory):
             settled(kafka, "moved", target)
             holds(kafka, "moved", RECORDS)
             kafka.stop()
+
+
+def refusals(checks, broker, now):
+    with checks.check("what cannot be moved is refused as by Apache Kafka, a move to where the log is does nothing"):
+        nowhere = os.path.join(broker.directory, "nowhere")
+        equal((1, "LogDirNotFoundException"), ask(broker, "moved", "0", nowhere), "a directory that is not served")
+        equal((1, "UnknownTopicOrPartitionException"), ask(broker, "absent", "0", now), "a topic that is not there")
+        equal((1, "UnknownTopicOrPartitionException"), ask(broker, "moved", "7", now), "a partition that is not there")
+        equal((1, "LogDirNotFoundException"), ask(broker, "absent", "0", nowhere), "neither is there")
+        move(broker, "moved", now)
+        equal([now], [one[0] for one in where(broker, "moved")], "the place of a log that is there already")
+    with checks.check("Admin.describeLogDirs says how large each directory's disk is"):
+        lines = [line.split() for line in ask(broker)[1].splitlines()]
+        equal(sorted(directories(broker)), sorted(line[0] for line in lines), "directories")
+        for path, total, usable in lines:
+            equal(shutil.disk_usage(path).total, int(total), f"bytes of the disk of {path}")
+            assert 0 < int(usable) <= shutil.disk_usage(path).total, f"usable bytes of {path}: {usable}"
 
 
 def begun_by_kafka(checks, directory):
@@ -144,8 +192,31 @@ def finished_by_kafka(checks, directory):
         equal([], copies(broker), "copies that are left")
 
 
+def killed_in_its_middle(checks, directory):
+    """Nothing of the copy is left for Apache Kafka, and the log is where it was."""
+    broker = both(suite.target().__class__, directory)
+    broker.start()
+    before = where(broker, "large")[0][0]
+    with asking(broker, "large", "0", other_than(broker, "large")) as process:
+        suite.until(lambda: copies(broker), "a copy")
+        broker.kill()
+        process.kill()
+    with checks.check("after kill -9 in a move and `ottla storage close` Apache Kafka has every record"):
+        equal(1, len(copies(broker)), "copies that the broker left")
+        done = subprocess.run([os.environ["OTTLA"], "storage", "close", *directories(broker)], capture_output=True,
+                              text=True, timeout=LIMIT_SECONDS)
+        equal(0, done.returncode, f"exit code of storage close ({done.stderr})")
+        equal([], copies(broker), "copies that are left")
+        with both(suite.ApacheKafka, directory) as kafka:
+            settled(kafka, "large", before)
+            holds(kafka, "large", LARGE_RECORDS)
+            kafka.stop()
+
+
 def run(checks):
     with tempfile.TemporaryDirectory(prefix="ottla-moves-") as directory:
         while_it_runs(checks, directory)
         begun_by_kafka(checks, directory)
         finished_by_kafka(checks, directory)
+        if suite.TARGET == "ottla":
+            killed_in_its_middle(checks, directory)

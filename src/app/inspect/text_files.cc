@@ -14,6 +14,7 @@
 #include "storage/catalogue.h"
 #include "storage/leader_epochs.h"
 #include "storage/meta_properties.h"
+#include "storage/moved_logs.h"
 #include "storage/offset_checkpoint.h"
 
 namespace ottla::app {
@@ -33,6 +34,7 @@ constexpr std::array kCatalogueColumns = {
 };
 constexpr std::array kShutdownColumns = {Column{"version"}, Column{"broker_epoch"}};
 constexpr std::array kRetiredColumns = {Column{"journal_id"}};
+constexpr std::array kMovedColumns = {Column{"moves"}, Column{"reign", 22}};
 constexpr std::array kQuorumColumns = {Column{"leader_epoch"}, Column{"leader_id"},
                                        Column{"voted_id"},     Column{"voted_directory_id", 22},
                                        Column{"data_version"}, Column{"content", 0, true}};
@@ -209,12 +211,24 @@ void print_retired(std::string_view text, Report& report) {
     if (text.empty()) report.damage(0, "no journal id in hex");
 }
 
+void print_moved(std::string_view text, Report& report) {
+    report.begin(kMovedColumns);
+    const auto mark = storage::parse_moved(text);
+    if (!mark) return report.damage(0, mark.error().detail);
+    report.row({number_cell(mark->moves), to_string(mark->reign)});
+    // A start believes the half that is sound.
+    if (storage::moved_text(mark->reign, mark->moves) != text) {
+        report.damage(0, "the two halves differ");
+    }
+}
+
 /// For a file under another name: what its first lines look like.
 std::optional<TextKind> guess_kind(std::string_view text) {
     if (text.starts_with("OTTLACAT")) return TextKind::catalogue;
     if (text.starts_with('{')) return TextKind::clean_shutdown;
     if (text.starts_with("version: ")) return TextKind::partition_metadata;
     if (text.find("cluster.id=") != std::string_view::npos) return TextKind::meta_properties;
+    if (text.starts_with("1\nreign ")) return TextKind::moved;
     LineWalk lines(text);
     for (int i = 0; i < 3; ++i) {
         if (!lines.next()) return TextKind::offsets;
@@ -256,6 +270,7 @@ void print_checkpoint(Source& source, Report& report) {
         case TextKind::clean_shutdown: return print_clean_shutdown(*text, report);
         case TextKind::catalogue: return print_catalogue(*text, report);
         case TextKind::retired_journal: return print_retired(*text, report);
+        case TextKind::moved: return print_moved(*text, report);
     }
 }
 

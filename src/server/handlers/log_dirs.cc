@@ -37,6 +37,7 @@ std::map<ShardIndex, Moves> plan_moves(const Context& context,
     std::map<ShardIndex, Moves> moves;
     std::map<std::string, size_t> answers;
     for (const auto& dir : request.dirs) {
+        const bool served = context.shard.store().serves(dir.path);
         for (const auto& topic : dir.topics) {
             const auto [at, fresh] = answers.emplace(topic.name, response.results.size());
             if (fresh) response.results.emplace_back().topic_name = topic.name;
@@ -48,8 +49,10 @@ std::map<ShardIndex, Moves> plan_moves(const Context& context,
                 own.partition_index = index;
                 const bool there =
                     known != nullptr && known->partition(PartitionIndex{index}) != nullptr;
-                if (!there) own.error_code = to_wire(ErrorCode::unknown_topic_or_partition);
-                if (!there) continue;
+                // The directory first, as Kafka does.
+                if (!served) own.error_code = to_wire(ErrorCode::log_dir_not_found);
+                else if (!there) own.error_code = to_wire(ErrorCode::unknown_topic_or_partition);
+                if (!served || !there) continue;
                 const broker::PartitionKey key{known->id, PartitionIndex{index}};
                 Moves& of_owner = moves[context.shard.owner_of(key)];
                 of_owner.items.push_back({key, dir.path});
