@@ -50,6 +50,10 @@ struct TestFaults {
     bool list_aborted_later = false;
     /// A catalogue does not say which files have reserved room behind their batches.
     bool forget_reserved_tail = false;
+    /// Nothing says of a log that has moved that it is younger than what it was.
+    bool forget_move_mark = false;
+    /// A copy on its way to another directory keeps what a truncation took from the log.
+    bool copy_ignores_truncation = false;
 };
 
 }  // namespace ottla

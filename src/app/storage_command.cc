@@ -1,26 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 // ottla storage close DIR...: finishes an unclean stop without starting a broker, so that Apache
-// Kafka can open the directory.
+// Kafka can open the directories: all log.dirs of a broker at once, should a log have been moving.
 #include <fmt/format.h>
 
 #include "app/cli.h"
 #include "app/usage.h"
 #include "io/backend.h"
-#include "storage/log_directory.h"
+#include "storage/close_directories.h"
 
 namespace ottla::app {
 
 namespace {
 
 Task<int> close_all(Ports ports, std::vector<std::string> directories) {
-    for (const std::string& directory : directories) {
-        const Status closed = co_await storage::close_directory(ports, directory);
-        if (!closed) {
-            co_return complain(
-                {closed.error().code, fmt::format("{}: {}", directory, closed.error().detail)});
-        }
-        print(fmt::format("{}: closed\n", directory));
-    }
+    const Status closed = co_await storage::close_directories(ports, directories);
+    if (!closed) co_return complain(closed.error());
+    for (const std::string& directory : directories) print(fmt::format("{}: closed\n", directory));
     co_return 0;
 }
 

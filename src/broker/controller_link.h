@@ -4,6 +4,10 @@
 // none.
 #pragma once
 
+#include <string>
+#include <vector>
+
+#include "broker/placement.h"
 #include "ottla/result.h"
 #include "ottla/task.h"
 #include "protocol/create_topics.h"
@@ -17,6 +21,12 @@ struct ProducerIdBlock {
     int32_t count = 0;
 };
 
+/// Where a replica of this broker lies, or is about to.
+struct AssignedLog {
+    PartitionKey key;
+    std::string log_dir;
+};
+
 class ControllerLink {
 public:
     virtual ~ControllerLink() = default;
@@ -25,6 +35,10 @@ public:
     virtual Task<protocol::DeleteTopicsResponse> delete_topics(
         int16_t version, protocol::DeleteTopicsRequest request) = 0;
     virtual Task<Result<ProducerIdBlock>> allocate_producer_ids() = 0;
+    /// Returns when the metadata says so. One that is not there any more is passed over.
+    virtual Task<Status> assign_directories(std::vector<AssignedLog> logs) = 0;
+    /// A log of this node is in that directory now.
+    virtual void log_moved(const AssignedLog& log) = 0;
 };
 
 }  // namespace ottla::broker

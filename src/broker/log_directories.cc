@@ -5,6 +5,7 @@
 
 #include "metadata/delta.h"
 #include "storage/atomic_file.h"
+#include "storage/moved_logs.h"
 
 namespace ottla::broker {
 
@@ -152,6 +153,14 @@ std::vector<storage::FoundLog> LogDirectories::logs() const {
     return logs;
 }
 
+std::vector<storage::FoundCopy> LogDirectories::copies() const {
+    std::vector<storage::FoundCopy> copies;
+    for (const auto& directory : directories_) {
+        copies.insert(copies.end(), directory->copies().begin(), directory->copies().end());
+    }
+    return copies;
+}
+
 BrokerEpoch LogDirectories::previous_broker_epoch() const {
     const BrokerEpoch first = directories_.front()->previous_broker_epoch();
     for (const auto& directory : directories_) {
@@ -163,6 +172,9 @@ BrokerEpoch LogDirectories::previous_broker_epoch() const {
 
 Task<Status> LogDirectories::recover_and_serve() {
     for (const auto& directory : directories_) CO_TRY_STATUS(co_await directory->recover());
+    std::vector<storage::LogDirectory*> all;
+    for (const auto& directory : directories_) all.push_back(directory.get());
+    CO_TRY_STATUS(co_await storage::settle_moved_logs(ports_.files, std::move(all)));
     for (const auto& directory : directories_) CO_TRY_STATUS(co_await directory->begin_serving());
     co_return Status();
 }

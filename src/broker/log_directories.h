@@ -35,6 +35,7 @@ public:
     [[nodiscard]] std::vector<Uuid> directory_ids() const;
     [[nodiscard]] std::vector<storage::ServedDirectory> served() const;
     [[nodiscard]] std::vector<storage::FoundLog> logs() const;
+    [[nodiscard]] std::vector<storage::FoundCopy> copies() const;
     /// -1 unless every directory was closed cleanly by the same incarnation.
     [[nodiscard]] BrokerEpoch previous_broker_epoch() const;
 

@@ -78,7 +78,7 @@ Task<Status> Node::open(storage::StorageSettings storage) {
     for (const std::string& line : directories_->damage()) {
         log_.write(LogLevel::warning, "damage: " + line);
     }
-    partitions_.found(directories_->logs(), directories_->served());
+    partitions_.found(directories_->logs(), directories_->copies(), directories_->served());
     const auto served = directories_->served();
     for (uint32_t index = 0; index < shards_.size(); ++index) {
         auto work = [served](Shard& there) { return open_store(there, served); };
@@ -95,6 +95,7 @@ Task<Status> Node::join(std::vector<AdvertisedListener> listeners) {
     CO_TRY_STATUS(co_await load_image());
     ports_.runtime.spawn(apply_loop());
     CO_TRY_STATUS(co_await unfence());
+    assign_misplaced();
     partitions_.report_strays();
     co_return Status();
 }
@@ -238,6 +239,7 @@ Task<> Node::apply_loop() {
         }
         applied_end_ = end;
         applied_.notify_all();
+        assign_misplaced();
     }
 }
 
@@ -295,6 +297,55 @@ Task<Result<ProducerIdBlock>> Node::allocate_producer_ids() {
     CO_TRY(const auto response, co_await std::move(allocating));
     if (response.error_code != 0) co_return fail(static_cast<ErrorCode>(response.error_code), {});
     co_return ProducerIdBlock{response.producer_id_start, response.producer_id_len};
+}
+
+Task<Status> Node::assign_directories(std::vector<AssignedLog> logs) {
+    if (quorum_ == nullptr || leaving_) {
+        co_return fail(ErrorCode::not_controller, "the node is stopping");
+    }
+    protocol::AssignReplicasToDirsRequest request;
+    request.broker_id = facts_.id.value();
+    request.broker_epoch = broker_epoch_.value();
+    for (const storage::ServedDirectory& served : directories_->served()) {
+        protocol::AssignReplicasToDirsRequest::DirectoryData wanted;
+        wanted.id = served.directory_id;
+        for (const AssignedLog& log : logs) {
+            if (log.log_dir != served.path) continue;
+            const bool same =
+                !wanted.topics.empty() && wanted.topics.back().topic_id == log.key.topic_id;
+            auto& topic = same ? wanted.topics.back() : wanted.topics.emplace_back();
+            topic.topic_id = log.key.topic_id;
+            topic.partitions.push_back({log.key.index.value()});
+        }
+        if (!wanted.topics.empty()) request.directories.push_back(std::move(wanted));
+    }
+    auto assigning = quorum_->assign_replicas_to_dirs(std::move(request));
+    CO_TRY(const auto response, co_await std::move(assigning));
+    if (response.error_code != 0) {
+        const auto code = static_cast<ErrorCode>(response.error_code);
+        co_return fail(code, fmt::format("the controller answers {}", name_of(code)));
+    }
+    co_return co_await wait_applied(quorum_->raft().high_watermark());
+}
+
+void Node::log_moved(const AssignedLog& log) { partitions_.moved(log); }
+
+/// In the background: it waits for metadata that this node has to apply.
+void Node::assign_misplaced() {
+    if (broker_epoch_.value() < 0) return;
+    std::vector<AssignedLog> logs = partitions_.take_misplaced();
+    if (!logs.empty()) ports_.runtime.spawn(assign_in_background(std::move(logs)));
+}
+
+Task<> Node::assign_in_background(std::vector<AssignedLog> logs) {
+    const Gate::Pass pass = background_.enter();
+    if (!pass || leaving_) co_return;
+    auto assigning = assign_directories(std::move(logs));
+    const Status assigned = co_await std::move(assigning);
+    if (assigned || leaving_) co_return;
+    log_.write(LogLevel::warning,
+               fmt::format("the controller does not know yet where some logs are: {}",
+                           assigned.error().detail));
 }
 
 void Node::quorum_failed(const Error& why) {

@@ -54,6 +54,8 @@ public:
     Task<protocol::DeleteTopicsResponse> delete_topics(
         int16_t version, protocol::DeleteTopicsRequest request) override;
     Task<Result<ProducerIdBlock>> allocate_producer_ids() override;
+    Task<Status> assign_directories(std::vector<AssignedLog> logs) override;
+    void log_moved(const AssignedLog& log) override;
     // controller::MetadataListener
     void published(metadata::ImagePtr image, metadata::MetadataChanges changes) override;
     void quorum_failed(const Error& why) override;
@@ -74,6 +76,8 @@ private:
     Task<Status> load_image();
     Task<Status> unfence();
     Task<> apply_loop();
+    void assign_misplaced();
+    Task<> assign_in_background(std::vector<AssignedLog> logs);
     /// This node shows everything that was committed when it was called.
     Task<Status> wait_applied(Offset end);
     Task<> close_partitions();

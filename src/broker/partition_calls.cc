@@ -144,4 +144,18 @@ Task<std::vector<Result<Offset>>> delete_records_group(Shard& shard,
     co_return answers;
 }
 
+Task<std::vector<ErrorCode>> alter_group(Shard& shard, std::vector<AlterItem> items) {
+    std::vector<ErrorCode> codes;
+    codes.reserve(items.size());
+    for (const AlterItem& item : items) {
+        const ErrorCode code = co_await shard.moves().alter(item.key, item.log_dir);
+        codes.push_back(code);
+    }
+    co_return codes;
+}
+
+Task<std::vector<storage::DirectoryUse>> uses_of(Shard& shard) {
+    co_return shard.store().uses();
+}
+
 }  // namespace ottla::broker

@@ -60,4 +60,14 @@ struct DeleteRecordsItem {
 Task<std::vector<Result<Offset>>> delete_records_group(Shard& shard,
                                                        std::vector<DeleteRecordsItem> items);
 
+struct AlterItem {
+    PartitionKey key;
+    std::string log_dir;
+};
+/// Begins to move logs to other directories; a code each.
+Task<std::vector<ErrorCode>> alter_group(Shard& shard, std::vector<AlterItem> items);
+
+/// What the shard has in each directory.
+Task<std::vector<storage::DirectoryUse>> uses_of(Shard& shard);
+
 }  // namespace ottla::broker

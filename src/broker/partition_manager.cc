@@ -22,7 +22,9 @@ PartitionManager::PartitionManager(const NodeFacts& facts,
     : facts_(facts), shards_(shards.begin(), shards.end()), log_(log) {}
 
 void PartitionManager::found(const std::vector<storage::FoundLog>& logs,
+                             std::vector<storage::FoundCopy> copies,
                              std::vector<storage::ServedDirectory> directories) {
+    copies_ = std::move(copies);
     for (const storage::FoundLog& log : logs) unclaimed_.emplace(log.name, log);
     for (const storage::ServedDirectory& directory : directories) {
         logs_in_directory_.emplace(directory.path, 0);
@@ -115,13 +117,7 @@ void PartitionManager::choose_log(const metadata::MetadataImage& image,
                                   const metadata::Partition& partition,
                                   Work& work) {
     work.step = Step::open;
-    if (auto node = unclaimed_.extract(work.name); !node.empty()) {
-        storage::FoundLog& log = node.mapped();
-        const bool same = storage::may_be_damaged_id(log.topic_id, work.key.topic_id);
-        log.rewrite_topic_id = same && log.topic_id != work.key.topic_id;
-        if (same) log.topic_id = work.key.topic_id;
-        (same ? work.found : work.replaces) = std::move(node.mapped());
-    }
+    claim_log(work);
     if (work.found) {
         work.log_dir = work.found->log_dir;
     } else {
@@ -144,6 +140,49 @@ void PartitionManager::choose_log(const metadata::MetadataImage& image,
     }
     ++logs_in_directory_[work.log_dir];
     open_.emplace(work.key, work.log_dir);
+    take_copies(work);
+    note_misplaced(partition, work);
+}
+
+/// Of several under this name the topic's own.
+void PartitionManager::claim_log(Work& work) {
+    const auto [first, last] = unclaimed_.equal_range(work.name);
+    if (first == last) return;
+    const auto is_own = [&work](const auto& one) {
+        return storage::may_be_damaged_id(one.second.topic_id, work.key.topic_id);
+    };
+    const auto own = std::find_if(first, last, is_own);
+    const bool same = own != last;
+    auto node = unclaimed_.extract(same ? own : first);
+    storage::FoundLog& log = node.mapped();
+    log.rewrite_topic_id = same && log.topic_id != work.key.topic_id;
+    if (same) log.topic_id = work.key.topic_id;
+    (same ? work.found : work.replaces) = std::move(log);
+}
+
+void PartitionManager::take_copies(Work& work) {
+    std::erase_if(copies_, [&work](storage::FoundCopy& copy) {
+        const bool of_it = copy.name == work.name &&
+                           (copy.topic_id.is_zero() || copy.topic_id == work.key.topic_id);
+        if (of_it) work.copies.push_back(std::move(copy));
+        return of_it;
+    });
+}
+
+/// With a single directory the controller knows without being told (KIP-858).
+void PartitionManager::note_misplaced(const metadata::Partition& partition, const Work& work) {
+    if (directories_.size() < 2) return;
+    const auto at = std::ranges::find(directories_, work.log_dir, &storage::ServedDirectory::path);
+    if (at->directory_id == partition.directory_of(facts_.id)) return;
+    misplaced_.push_back({work.key, work.log_dir});
+}
+
+void PartitionManager::moved(const AssignedLog& log) {
+    const auto here = open_.find(log.key);
+    if (here == open_.end()) return;
+    --logs_in_directory_[here->second];
+    ++logs_in_directory_[log.log_dir];
+    here->second = log.log_dir;
 }
 
 Task<Status> PartitionManager::run(WorkByShard work) {
@@ -221,6 +260,7 @@ Task<> PartitionManager::open_one(Shard& shard, Work& work) {
         co_return;
     }
     shard.add(work.key, **log, work.config);
+    co_await shard.moves().resume(**log, std::move(work.copies));
 }
 
 Task<> PartitionManager::remove_one(Shard& shard, PartitionKey key) {
@@ -244,6 +284,11 @@ void PartitionManager::report_strays() const {
         log_.write(LogLevel::warning,
                    fmt::format("{}/{}-{} belongs to no topic of this cluster and is left alone",
                                found.log_dir, name.topic, name.partition.value()));
+    }
+    for (const storage::FoundCopy& copy : copies_) {
+        log_.write(LogLevel::warning,
+                   fmt::format("{} is a copy of a log that this broker does not have, and is left alone",
+                               copy.path));
     }
 }
 

@@ -31,11 +31,16 @@ public:
 
     /// Before the first apply: what the directories hold, and which are served.
     void found(const std::vector<storage::FoundLog>& logs,
+               std::vector<storage::FoundCopy> copies,
                std::vector<storage::ServedDirectory> directories);
     /// The first image of this process: every partition of this broker.
     Task<Status> load(metadata::ImagePtr image);
     /// The next one.
     Task<Status> apply(metadata::ImagePtr image, metadata::MetadataChanges changes);
+    /// A log is in another directory now.
+    void moved(const AssignedLog& log);
+    /// Logs that were opened since the last call in another directory than the metadata says.
+    [[nodiscard]] std::vector<AssignedLog> take_misplaced() { return std::exchange(misplaced_, {}); }
     /// Nothing in the image knows them: call after the first apply that is up to date.
     void report_strays() const;
 
@@ -49,6 +54,7 @@ private:
         replication::PartitionConfig config;
         std::string log_dir;                     // open: where to create it
         std::optional<storage::FoundLog> found;  // open: it was there
+        std::vector<storage::FoundCopy> copies;  // open: what a move that was cut off left
         std::optional<storage::FoundLog>
             replaces;  // open: the name is taken by another topic's log
     };
@@ -65,6 +71,9 @@ private:
     [[nodiscard]] Work make_work(const metadata::MetadataImage& image,
                                  const metadata::Topic& topic,
                                  PartitionIndex index) const;
+    void claim_log(Work& work);
+    void take_copies(Work& work);
+    void note_misplaced(const metadata::Partition& partition, const Work& work);
     void choose_log(const metadata::MetadataImage& image,
                     const metadata::Partition& partition,
                     Work& work);
@@ -81,11 +90,14 @@ private:
     const NodeFacts& facts_;
     std::vector<Shard*> shards_;
     Logger& log_;
-    std::map<TopicPartition, storage::FoundLog> unclaimed_;
+    /// A directory that was lost for a while may bring another topic's log of a name.
+    std::multimap<TopicPartition, storage::FoundLog> unclaimed_;
     std::vector<storage::ServedDirectory> directories_;
     std::map<std::string, size_t> logs_in_directory_;
     /// Open here, with the directory of each.
     std::map<PartitionKey, std::string> open_;
+    std::vector<storage::FoundCopy> copies_;
+    std::vector<AssignedLog> misplaced_;
 };
 
 }  // namespace ottla::broker

@@ -131,6 +131,25 @@ Task<Result<int64_t>> Shard::next_producer_id() {
     co_return co_await on(ShardIndex{0}, std::move(work));
 }
 
+Task<Status> Shard::assign_directories(std::vector<AssignedLog> logs) {
+    auto work = [held = std::move(logs)](Shard& there) mutable {
+        return there.controller_->assign_directories(std::move(held));
+    };
+    co_return co_await on(ShardIndex{0}, std::move(work));
+}
+
+Task<Status> Shard::tell_moved(AssignedLog log) {
+    auto work = [held = std::move(log)](Shard& there) mutable {
+        return there.note_moved(std::move(held));
+    };
+    co_return co_await on(ShardIndex{0}, std::move(work));
+}
+
+Task<Status> Shard::note_moved(AssignedLog log) {
+    controller_->log_moved(log);
+    co_return Status();
+}
+
 Task<Result<int64_t>> Shard::next_producer_id_here() {
     CO_TRY_STATUS(co_await producer_id_turn_.take(1));
     if (producer_ids_.count == 0) {

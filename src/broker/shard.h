@@ -16,6 +16,7 @@
 
 #include "broker/client_bytes.h"
 #include "broker/controller_link.h"
+#include "broker/log_moves.h"
 #include "broker/node_facts.h"
 #include "broker/placement.h"
 #include "metadata/image.h"
@@ -108,6 +109,12 @@ public:
     Task<protocol::DeleteTopicsResponse> delete_topics(int16_t version,
                                                        protocol::DeleteTopicsRequest request);
     Task<Result<int64_t>> next_producer_id();
+    Task<Status> assign_directories(std::vector<AssignedLog> logs);
+    Task<Status> tell_moved(AssignedLog log);
+    [[nodiscard]] LogMoves& moves() { return moves_; }
+    /// What was started here and goes on by itself; closed before the shard's partitions' logs are.
+    [[nodiscard]] Gate& background() { return background_; }
+    [[nodiscard]] FileSystem& files() { return ports_.files; }
     /// Asks for a topic with the broker's defaults and does not wait (trap 18). Once at a time a
     /// name.
     void auto_create(const std::string& topic);
@@ -125,6 +132,7 @@ public:
 private:
     Task<> auto_create_now(std::string topic);
     Task<Result<int64_t>> next_producer_id_here();
+    Task<Status> note_moved(AssignedLog log);
     Task<> spread_failure(std::string log_dir, Error why);
     Task<Status> hear_of_failure(std::string log_dir, Error why);
     Task<> tell_buffered(std::string log_dir);
@@ -157,6 +165,7 @@ private:
     std::set<std::string> buffered_directories_;  // shard 0: those that the log was told of
     Budget producer_id_turn_;       // one at a time asks for the next block
     Gate background_;
+    LogMoves moves_{*this};
     storage::LogStore store_;
 };
 

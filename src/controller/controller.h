@@ -23,6 +23,7 @@
 #include "ottla/result.h"
 #include "ottla/settings.h"
 #include "protocol/allocate_producer_ids.h"
+#include "protocol/assign_replicas_to_dirs.h"
 #include "protocol/broker_heartbeat.h"
 #include "protocol/broker_registration.h"
 #include "protocol/controller_registration.h"
@@ -71,6 +72,9 @@ public:
     [[nodiscard]] Decision<protocol::AllocateProducerIdsResponse> allocate_producer_ids(
         const protocol::AllocateProducerIdsRequest& request) const;
 
+    [[nodiscard]] Decision<protocol::AssignReplicasToDirsResponse> assign_replicas_to_dirs(
+        const protocol::AssignReplicasToDirsRequest& request) const;
+
     /// The only mutations: the committed log at load, then what was decided here.
     void load(const metadata::MetadataImage& committed);
     /// `end`: the log's end behind these records.
@@ -105,6 +109,11 @@ private:
     [[nodiscard]] Status check_registration(const protocol::BrokerRegistrationRequest& request,
                                             OldIncarnation old) const;
     [[nodiscard]] Result<const metadata::Broker*> registered(int32_t broker, int64_t epoch) const;
+    [[nodiscard]] ErrorCode assign_directory(BrokerId broker,
+                                             const Uuid& directory,
+                                             const Uuid& topic_id,
+                                             int32_t index,
+                                             Records& records) const;
     [[nodiscard]] ElectionView view_of_leaving(BrokerId broker) const;
     [[nodiscard]] ElectionView view_of_coming(BrokerId broker) const;
 

@@ -173,6 +173,13 @@ Task<Result<protocol::AllocateProducerIdsResponse>> ControllerDriver::allocate_p
     co_return co_await std::move(done);
 }
 
+Task<Result<protocol::AssignReplicasToDirsResponse>> ControllerDriver::assign_replicas_to_dirs(
+    protocol::AssignReplicasToDirsRequest request) {
+    CO_TRY_STATUS(require_active());
+    auto done = carry_out(controller_.assign_replicas_to_dirs(request));
+    co_return co_await std::move(done);
+}
+
 // The committed log.
 
 Status ControllerDriver::load_snapshot(const raft::SnapshotId& id, const raft::Snapshot& snapshot) {

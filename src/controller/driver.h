@@ -75,6 +75,9 @@ public:
     Task<Result<protocol::AllocateProducerIdsResponse>> allocate_producer_ids(
         protocol::AllocateProducerIdsRequest request);
 
+    Task<Result<protocol::AssignReplicasToDirsResponse>> assign_replicas_to_dirs(
+        protocol::AssignReplicasToDirsRequest request);
+
     /// The last published image; empty before start().
     [[nodiscard]] metadata::ImagePtr image() const { return published_; }
     [[nodiscard]] const raft::Raft& raft() const { return raft_->raft(); }

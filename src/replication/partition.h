@@ -114,6 +114,7 @@ public:
     [[nodiscard]] const Leadership& leadership() const { return leadership_; }
     [[nodiscard]] Offset high_watermark() const { return replicas_.high_watermark(); }
     [[nodiscard]] storage::Log& log() { return log_; }
+    [[nodiscard]] const TopicPartition& log_name() const { return log_.name(); }
     [[nodiscard]] const PartitionConfig& config() const { return config_; }
 
     void durable_end_moved(storage::Log& log, Offset durable_end) override;

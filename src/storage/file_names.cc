@@ -8,6 +8,7 @@
 namespace ottla::storage {
 namespace {
 
+constexpr size_t kMostNameBytes = 255;
 
 template <class T>
 std::optional<T> parse_number(std::string_view text) {
@@ -67,9 +68,18 @@ std::optional<LogDirectoryName> parse_log_directory(std::string_view name) {
 }
 
 std::string deleted_directory_name(const TopicPartition& log, uint64_t unique) {
-    // A file name has 255 bytes: Kafka cuts long topics here too.
+    // Kafka cuts long topics here too.
     const std::string suffix = fmt::format("-{}.{:032x}-delete", log.partition.value(), unique);
-    return log.topic.substr(0, std::min(log.topic.size(), 255 - suffix.size())) + suffix;
+    return log.topic.substr(0, std::min(log.topic.size(), kMostNameBytes - suffix.size())) + suffix;
+}
+
+std::optional<std::string> future_directory_name(const TopicPartition& log,
+                                                 uint64_t unique_high,
+                                                 uint64_t unique_low) {
+    std::string name = fmt::format("{}-{}.{:016x}{:016x}-future", log.topic, log.partition.value(),
+                                   unique_high, unique_low);
+    if (name.size() > kMostNameBytes) return std::nullopt;
+    return name;
 }
 
 std::string journal_file_name(ShardIndex shard, uint64_t number) {

@@ -34,6 +34,8 @@ inline constexpr std::string_view kCleanerOffsetFile = "cleaner-offset-checkpoin
 /// Of journal files that nobody needs: removed when there is time.
 inline constexpr std::string_view kDroppedPrefix = ".ottla-dropped-";
 inline constexpr std::string_view kJournalPrefix = ".ottla-journal-";
+/// In the folder of a log that came from another directory (moved_logs.h).
+inline constexpr std::string_view kMovedFile = ".ottla-moved";
 inline constexpr std::string_view kMetadataTopic = "__cluster_metadata";
 
 /// "a" and "b" give "a/b".
@@ -54,6 +56,10 @@ struct LogDirectoryName {
 std::optional<LogDirectoryName> parse_log_directory(std::string_view name);
 /// What a log's directory is renamed to before its files go.
 std::string deleted_directory_name(const TopicPartition& log, uint64_t unique);
+/// Of a copy that is on its way to take the log's place. Nothing if a file name has no room for it.
+std::optional<std::string> future_directory_name(const TopicPartition& log,
+                                                 uint64_t unique_high,
+                                                 uint64_t unique_low);
 
 std::string journal_file_name(ShardIndex shard, uint64_t number);
 struct JournalFileName {

@@ -122,6 +122,7 @@ std::string encode_entry(const JournalEntry& entry) {
             put(body, entry.position);
             put(body, uint32_t{0});
             break;
+        case EntryKind::rename: put_text(body, entry.directory_name); break;
         case EntryKind::erase:
         case EntryKind::erased: break;
         case EntryKind::append: CHECK(false, "appends are written in place");
@@ -178,6 +179,7 @@ Result<std::optional<JournalEntry>> EntryCursor::next() {
             body.take(4);
             if (entry.kind == EntryKind::append) entry.batch = body.rest;
             break;
+        case EntryKind::rename: entry.directory_name = body.text(); break;
         case EntryKind::erase:
         case EntryKind::erased: break;
         default:

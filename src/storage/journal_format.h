@@ -28,6 +28,8 @@
 //     log_start offset i64
 //     replaced  offset i64: the segments below it are synced and may have other bytes by now;
 //               nothing older is replayed into them
+//     rename    directory name: u16 length, bytes. What was a copy of the log, with -future behind its
+//               name, has this name from here on and is the log: the commit of a move (log_move.h)
 //
 // All numbers are big-endian. Every size is checked before use; errors are `corrupt`.
 // pure
@@ -87,6 +89,7 @@ enum class EntryKind : uint8_t {
     erased = 7,
     log_start = 8,
     replaced = 9,
+    rename = 10,
 };
 
 struct JournalEntry {
@@ -102,6 +105,7 @@ struct JournalEntry {
     /// declare.
     Uuid topic_id;
     TopicPartition log;
+    /// declare, rename.
     std::string directory_name;
 };
 

@@ -9,6 +9,7 @@
 
 #include "records/control.h"
 #include "storage/file_names.h"
+#include "storage/log_move.h"
 #include "storage/log_parts.h"
 #include "storage/shard_directory.h"
 
@@ -124,7 +125,7 @@ void LogParts::declare(size_t bytes) {
     entry.instance = identity.instance;
     entry.topic_id = identity.topic_id;
     entry.log = identity.name;
-    entry.directory_name = log_directory_name(identity.name);
+    entry.directory_name = identity.directory_name;
     const size_t own =
         kEntryHeaderBytes + 24 + entry.log.topic.size() + entry.directory_name.size();
     Journal& journal = home.journal();
@@ -166,6 +167,19 @@ void LogParts::roll_segment(Offset base) {
     add_segment(base);
 }
 
+void LogParts::roll_to(Offset offset) {
+    roll_segment(offset);
+    log_end = offset;
+    JournalGroup& group = journal_entry(EntryKind::roll, offset);
+    mark(group);
+    hold_snapshot(group);
+    FileEffect effect;
+    effect.kind = FileEffect::Kind::make_segment;
+    effect.segment = segments.back();
+    effect.group = &group;
+    effects.push_back(std::move(effect));
+}
+
 void LogParts::hold_snapshot(const JournalGroup& group) {
     if (effects.empty() || effects.back().after != kNotYet) return;
     effects.back().after = group.sequence;
@@ -186,6 +200,7 @@ void LogParts::release_head() {
 void LogParts::advance_durable(Offset end) {
     if (deleted || end <= durable_end) return;
     durable_end = end;
+    if (moving != nullptr) moving->log_changed();
     if (observer != nullptr) observer->durable_end_moved(*self, end);
 }
 
@@ -267,6 +282,7 @@ void LogParts::cut(const Place& place) {
     mark(group);
     effect.group = &group;
     effects.push_back(std::move(effect));
+    if (moving != nullptr) moving->log_was_cut(log_end);
     // An emptied log goes on in another segment, and a move of the log's start that waits in the lane
     // then takes this one along. The journal has to know that for as long as it knows of the cut.
     if (log_end == log_start && segments.front()->base() < log_start) release_head();
@@ -311,7 +327,7 @@ Task<Status> Log::set_durability(Durability durability) {
         if (parts.home.settings().faults.strict_without_sync) co_return Status();
         CO_TRY_STATUS(co_await parts.home.journal().wait_durable(parts.marked_group));
     }
-    parts.config.durability = durability;
+    parts_->config.durability = durability;
     co_return Status();
 }
 
@@ -336,6 +352,7 @@ Result<AppendResult> Log::append(const AppendRequest& request) {
                                 duplicate->timestamp};
         }
     }
+    if (log.appends_wait) return fail(ErrorCode::would_block, "its copy is about to take its place");
     const Offset last = base + sent.last_offset_delta();
     const WallTime timestamp =
         request.restamp ? request.restamp->max_timestamp : sent.max_timestamp();
@@ -390,15 +407,7 @@ Status Log::roll() {
     LogParts& log = *parts_;
     TRY_STATUS(log.usable());
     if (log.active().size() == 0) return {};
-    log.roll_segment(log.log_end);
-    JournalGroup& group = log.journal_entry(EntryKind::roll, log.log_end);
-    log.mark(group);
-    log.hold_snapshot(group);
-    FileEffect effect;
-    effect.kind = FileEffect::Kind::make_segment;
-    effect.segment = log.segments.back();
-    effect.group = &group;
-    log.effects.push_back(std::move(effect));
+    log.roll_to(log.log_end);
     return {};
 }
 
@@ -415,6 +424,7 @@ Status Log::delete_before(Offset offset) {
     log.epochs.truncate_start(offset);
     log.epochs_changed = true;
     log.release_head();
+    if (log.moving != nullptr) log.moving->log_changed();
     return {};
 }
 
@@ -431,19 +441,31 @@ Result<Offset> Log::delete_records(Offset before) {
 }
 
 Task<Status> Log::sync_start() {
-    LogParts& log = *parts_;
-    const Gate::Pass pass = log.users.enter();
-    co_return co_await log.home.journal().wait_durable(log.marked_group);
+    for (;;) {
+        LogParts& log = *parts_;
+        CO_TRY_STATUS(log.usable());
+        const Gate::Pass pass = log.users.enter();
+        // A copy that is about to take its place may have missed the start that is asked for.
+        CO_TRY_STATUS(co_await log.shape.take(1));
+        log.shape.give_back(1);
+        if (parts_.get() != &log) continue;
+        co_return co_await log.home.journal().wait_durable(log.marked_group);
+    }
 }
 
 Task<Status> Log::truncate_to(Offset offset) {
-    LogParts& log = *parts_;
-    CO_TRY_STATUS(log.usable());
-    const Gate::Pass pass = log.users.enter();
-    CO_TRY_STATUS(co_await log.shape.take(1));
-    const Status done = co_await log.truncate(offset);
-    log.shape.give_back(1);
-    co_return done;
+    for (;;) {
+        LogParts& log = *parts_;
+        CO_TRY_STATUS(log.usable());
+        const Gate::Pass pass = log.users.enter();
+        CO_TRY_STATUS(co_await log.shape.take(1));
+        Status done;
+        // Its copy in another directory may have taken its place meanwhile.
+        const bool moved = parts_.get() != &log;
+        if (!moved) done = co_await log.truncate(offset);
+        log.shape.give_back(1);
+        if (!moved) co_return done;
+    }
 }
 
 Error LogParts::passed_by_start(Offset offset) const {

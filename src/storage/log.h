@@ -17,7 +17,8 @@
 // no_space (append: the disk is full, which passes; everything else goes on),
 // offset_out_of_range, would_block (append: no room, await LogStore::wait_for_room; read: use
 // read_cold), out_of_order_sequence_number, invalid_producer_epoch, corrupt.
-// Owned by LogStore; references to it die with delete_log or close. Belongs to one shard.
+// Owned by LogStore; references to it die with delete_log or close. Belongs to one shard. It may move
+// to another of its shard's directories (LogStore::move_log): path and log_dir change then, nothing else.
 #pragma once
 
 #include <cstdint>
@@ -205,6 +206,8 @@ public:
 
     /// For storage/ only.
     [[nodiscard]] LogParts& parts() { return *parts_; }
+    /// Each becomes what the other was; whoever is inside stays where it is. For log_move.h only.
+    void exchange(Log& other);
 
 private:
     std::unique_ptr<LogParts> parts_;

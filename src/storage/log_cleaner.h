@@ -12,7 +12,8 @@
 // holds never more than the map and two pieces and no turn of the run loop for long. It touches
 // only closed, checkpointed segments; a journal entry says before each swap that no older append to
 // them may be replayed. Truncation and a swap exclude each other; whoever changed the log meanwhile
-// wins, and the cleaning is given up. A damaged batch takes the log out of cleaning, by name.
+// wins, and the cleaning is given up; so it is when the log begins to move to another directory, whose
+// copy might have a record already and never see the tombstone that took it. A damaged batch takes the log out of cleaning, by name.
 #pragma once
 
 #include <memory>

@@ -42,12 +42,6 @@ BrokerEpoch parse_clean_shutdown(std::string_view text) {
     return BrokerEpoch{epoch};
 }
 
-/// What only a log directory has: nobody formats, or closes, a folder for less.
-bool tells_of_logs(const DirectoryEntry& entry) {
-    const bool log = entry.is_directory && parse_log_directory(entry.name).has_value();
-    return log || entry.name == kMetaPropertiesFile || parse_journal_file(entry.name).has_value();
-}
-
 /// The next start tries again.
 Task<> remove_files(FileSystem& files, std::vector<std::string> paths) {
     for (const std::string& path : paths) std::ignore = co_await remove_file(files, path);
@@ -59,6 +53,11 @@ Offset value_of(const OffsetCheckpoint& entries, const TopicPartition& log) {
 }
 
 }  // namespace
+
+bool tells_of_logs(const DirectoryEntry& entry) {
+    const bool log = entry.is_directory && parse_log_directory(entry.name).has_value();
+    return log || entry.name == kMetaPropertiesFile || parse_journal_file(entry.name).has_value();
+}
 
 LogDirectory::LogDirectory(Ports ports, std::string path, StorageSettings settings)
     : ports_(ports), path_(std::move(path)), settings_(settings) {}
@@ -203,6 +202,7 @@ Task<Status> LogDirectory::recover() {
     if (!clean_) previous_broker_epoch_ = BrokerEpoch{-1};
     CO_TRY_STATUS(co_await remove_leftovers());
     CO_TRY_STATUS(co_await find_logs(recovery));
+    CO_TRY_STATUS(co_await find_copies());
     // First what was learnt is where it stays, then what told it goes.
     const bool known = guarded_ || !known_.is_empty();
     if (known) {
@@ -465,6 +465,29 @@ Task<Status> LogDirectory::read_topic_id(FoundLog& found) {
     co_return Status();
 }
 
+Task<Status> LogDirectory::find_copies() {
+    CO_TRY(const auto entries, co_await ports_.files.list(path_));
+    copies_.clear();
+    for (const DirectoryEntry& entry : entries) {
+        const auto name = entry.is_directory ? parse_log_directory(entry.name) : std::nullopt;
+        if (!name || name->kind != LogDirectoryKind::future) continue;
+        FoundCopy copy{name->log, {}, path_, file(entry.name)};
+        const std::string metadata = join_path(copy.path, kPartitionMetadataFile);
+        const auto text = co_await read_file(ports_.files, metadata, kMostProperties);
+        if (text) copy.topic_id = parse_partition_metadata(text->text()).value_or(Uuid{});
+        copies_.push_back(std::move(copy));
+    }
+    co_return Status();
+}
+
+Task<Status> LogDirectory::remove_log(TopicPartition name) {
+    const std::string gone = file(deleted_directory_name(name, 0));
+    CO_TRY_STATUS(co_await ports_.files.rename(file(log_directory_name(name)), gone));
+    CO_TRY_STATUS(co_await ports_.files.sync_directory(path_));
+    std::erase_if(logs_, [&name](const FoundLog& log) { return log.name == name; });
+    co_return co_await remove_log_directory(ports_.files, gone);
+}
+
 Task<Status> LogDirectory::begin_serving() {
     const Status made = co_await ports_.files.make_directory(file(kGuardFolder));
     if (!made && made.error().code != ErrorCode::already_exists) co_return made;
@@ -514,34 +537,6 @@ Task<Status> LogDirectory::close(std::vector<LogCheckpoint> logs,
     CO_TRY_STATUS(co_await ports_.files.sync_directory(path_));
     // As long as there is the guard they say why there are no journals.
     co_return co_await remove_retired_markers(ports_.files, path_);
-}
-
-Task<Status> close_directory(Ports ports, std::string path, StorageSettings settings) {
-    const auto entries = co_await ports.files.list(path);
-    const bool absent = !entries && entries.error().code == ErrorCode::not_found;
-    if (absent) co_return fail(ErrorCode::not_found, "there is no such directory");
-    if (!entries) co_return std::unexpected(entries.error());
-    if (std::ranges::none_of(*entries, tells_of_logs)) {
-        co_return fail(ErrorCode::not_found, "this is no log directory");
-    }
-    CO_TRY(const auto directory, co_await LogDirectory::open(ports, path, settings));
-    const BrokerEpoch epoch = directory->previous_broker_epoch();
-    CO_TRY_STATUS(co_await directory->recover());
-    CO_TRY_STATUS(co_await directory->begin_serving());
-    LogStore store(ports, settings);
-    std::vector<ServedDirectory> served;
-    served.push_back(directory->served());
-    CO_TRY_STATUS(co_await store.open(std::move(served)));
-    Status done;
-    for (const FoundLog& found : directory->logs()) {
-        const auto log = co_await store.open_log(found, LogConfig{});
-        if (!log) done = std::unexpected(log.error());
-        if (!log) break;
-    }
-    const Status closed = co_await store.close();
-    CO_TRY_STATUS(done);
-    CO_TRY_STATUS(closed);
-    co_return co_await directory->close(store.checkpoints(path), epoch);
 }
 
 }  // namespace ottla::storage

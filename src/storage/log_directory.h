@@ -73,6 +73,11 @@ public:
     /// What is there after recover(), in order of names; without `__cluster_metadata` and
     /// leftovers.
     [[nodiscard]] const std::vector<FoundLog>& logs() const { return logs_; }
+    /// Copies that somebody, Kafka perhaps, was making of logs of other directories (log_move.h): to be
+    /// begun anew, and then removed.
+    [[nodiscard]] const std::vector<FoundCopy>& copies() const { return copies_; }
+    /// Between recover() and begin_serving(): this log is in another directory now.
+    Task<Status> remove_log(TopicPartition name);
     /// From here on the directory is not clean: guard in place, clean-shutdown file gone, both
     /// synced.
     Task<Status> begin_serving();
@@ -95,6 +100,7 @@ private:
     [[nodiscard]] bool look_up(FoundLog& found, const Recovery& recovery) const;
     Task<Status> read_checkpoints(std::vector<FoundLog*> unknown);
     Task<Status> read_topic_id(FoundLog& found);
+    Task<Status> find_copies();
     Task<Status> remove_leftovers();
     [[nodiscard]] Status check_journals(const FoundJournals& found) const;
     Task<Status> drop_journals(std::vector<std::string> paths);
@@ -111,6 +117,7 @@ private:
     std::unique_ptr<FileLock> lock_;
     std::optional<MetaProperties> meta_;
     std::vector<FoundLog> logs_;
+    std::vector<FoundCopy> copies_;
     DirectorySums sums_;
     std::vector<Damage> damage_;
     /// Journal files that nobody needs.
@@ -126,8 +133,7 @@ private:
     bool has_cleaner_offsets_ = false;
 };
 
-/// `ottla storage close DIR`: open, recover, clean stop, offline. not_found, and nothing made there,
-/// if it is no log directory.
-Task<Status> close_directory(Ports ports, std::string path, StorageSettings settings = {});
+/// What only a log directory has: nobody formats, or closes, a folder for less.
+bool tells_of_logs(const DirectoryEntry& entry);
 
 }  // namespace ottla::storage

@@ -289,6 +289,49 @@ Task<Status> LogParts::finish() {
     co_return Status();
 }
 
+Task<Result<std::optional<std::string>>> LogParts::erase() {
+    Journal& journal = home.journal();
+    deleted = true;
+    JournalGroup& erase = journal_entry(EntryKind::erase, Offset{0});
+    if (observer != nullptr) {
+        const Error gone{ErrorCode::unknown_topic_or_partition, identity.path + " is deleted"};
+        observer->log_failed(*self, gone);
+        observer = nullptr;
+    }
+    co_await users.close();
+    CO_TRY_STATUS(co_await journal.wait_durable(erase.sequence));
+    // Until then a crash leaves the log as it was, and the catalogue has to know it.
+    home.remove(*this);
+    // Everybody in front has had it; nobody comes behind.
+    CO_TRY_STATUS(co_await lane.take(1));
+    drop_unflushed();
+    std::string gone =
+        join_path(home.path(), deleted_directory_name(identity.name, identity.instance));
+    if (directory_made) {
+        Status renamed = co_await home.files().rename(identity.path, gone);
+        if (!renamed && renamed.error().code == ErrorCode::no_space) {
+            // Not even room for a name. In place, then; a crash in the middle does it again.
+            renamed = co_await remove_log_directory(home.files(), identity.path);
+        }
+        if (renamed) {
+            const Status synced = co_await home.files().sync_directory(home.path());
+            // Final, whatever the reason, as after every failed sync.
+            if (!synced) renamed = fail(ErrorCode::io_error, synced.error().detail);
+        }
+        if (!renamed && renamed.error().code != ErrorCode::not_found) {
+            home.fail_with(renamed.error());
+            co_return std::unexpected(renamed.error());
+        }
+    }
+    journal.effect_done(erase);
+    JournalGroup& erased = journal_entry(EntryKind::erased, Offset{0});
+    const uint64_t last = erased.sequence;
+    journal.effect_done(erased);
+    CO_TRY_STATUS(co_await journal.wait_durable(last));
+    if (!directory_made) co_return std::nullopt;
+    co_return gone;
+}
+
 Task<Status> LogParts::write_snapshot(Offset offset, Buffer bytes) {
     names_changed = true;
     const std::string name = offset_file_name(offset, kSnapshotSuffix);

@@ -31,6 +31,7 @@
 
 namespace ottla::storage {
 
+class LogMove;
 class ShardDirectory;
 
 /// Something to be done to the files of a log, behind what is in front of it.
@@ -75,6 +76,7 @@ struct LogIdentity {
     TopicPartition name;
     Uuid topic_id;
     std::string log_dir;
+    std::string directory_name;
     std::string path;
     uint64_t instance = 0;
 };
@@ -82,7 +84,7 @@ struct LogIdentity {
 struct LogParts {
     LogParts(LogIdentity who, const LogConfig& settings, ShardDirectory& directory);
 
-    const LogIdentity identity;
+    LogIdentity identity;
     LogConfig config;
     ShardDirectory& home;
     LogObserver* observer = nullptr;
@@ -120,6 +122,14 @@ struct LogParts {
 
     /// Whoever waits inside one of the log's tasks; deletion waits for them.
     Gate users;
+
+    // A move to another directory (log_move.h).
+    /// The move of this log, if there is one.
+    LogMove* moving = nullptr;
+    /// This is the copy: nobody but the move knows of it, its folder has `-future` behind its name.
+    bool is_copy = false;
+    /// Its copy is about to take its place: appends have to wait.
+    bool appends_wait = false;
 
     // The cleaner.
     /// Truncation, or a swap of segments: whoever holds it.
@@ -195,6 +205,8 @@ struct LogParts {
     void mark(JournalGroup& group);
     JournalGroup& journal_entry(EntryKind kind, Offset offset);
     void roll_segment(Offset base);
+    /// Starts a new segment at `offset`, to which the log's end leaps.
+    void roll_to(Offset offset);
     /// The snapshot of a roll waits for the entry that says so.
     void hold_snapshot(const JournalGroup& group);
     /// Producer state and, when a transaction was aborted, the index of `segment`.
@@ -314,6 +326,15 @@ struct LogParts {
     Task<Status> write_snapshot(Offset offset, Buffer bytes);
     /// Clean stop: what is missing of snapshot and indexes, to be synced. The lane is empty.
     Task<Status> finish();
+    /// The journal says that the log is gone, then its folder gets another name, which is the answer:
+    /// to be removed by the caller, who drops the log first. Nothing: it had no folder.
+    Task<Result<std::optional<std::string>>> erase();
+
+    // log_move.cc
+    /// Of a copy: from here on it is the log, and its folder has this name.
+    JournalGroup& rename_entry(const std::string& directory_name);
+    /// The folder has that name now. The caller holds the lane, and nobody else reads this log.
+    void take_name(std::string directory_name);
 
     // log_flush.cc
     /// What one trip to the disk takes: positions in the file of one segment, numbers of the tail.

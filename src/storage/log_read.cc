@@ -53,9 +53,10 @@ Result<LogSlice> Log::read(Offset from, size_t max_bytes, Offset upper, bool at_
 }
 
 uint64_t LogParts::readable_end(const Segment& segment) const {
-    const bool flushing =
-        flush_cursor < tail.end() && tail.at(flush_cursor).segment_base == segment.base();
-    return flushing ? tail.at(flush_cursor).position : segment.size();
+    if (flush_cursor == tail.end()) return segment.size();
+    const TailBatch& next = tail.at(flush_cursor);
+    if (segment.base() < next.segment_base) return segment.size();
+    return segment.base() == next.segment_base ? next.position : 0;
 }
 
 Task<Result<LogSlice>> Log::read_cold(Offset from,
@@ -95,9 +96,9 @@ Task<Result<CommittedSlice>> Log::read_committed(Offset from,
                                                  size_t max_bytes,
                                                  Offset upper,
                                                  bool at_least_one) {
-    LogParts& log = *parts_;
-    const Gate::Pass pass = log.users.enter();
     for (int looks = 1;; ++looks) {
+        LogParts& log = *parts_;
+        const Gate::Pass pass = log.users.enter();
         auto records = read(from, max_bytes, upper, at_least_one);
         if (!records && records.error().code == ErrorCode::would_block) {
             records = co_await read_cold(from, max_bytes, upper, at_least_one);
@@ -113,10 +114,12 @@ Task<Result<CommittedSlice>> Log::read_committed(Offset from,
             static_cast<void>(co_await log.home.runtime().sleep_for(kPlantedDelay));
         }
         auto aborted = co_await aborted_transactions(from, records->next);
-        if (aborted && cuts == log.cuts) {
+        // Its copy in another directory may have taken its place: that one counts for itself.
+        const bool moved = parts_.get() != &log;
+        if (aborted && cuts == log.cuts && !moved) {
             co_return CommittedSlice{*std::move(records), *std::move(aborted)};
         }
-        const bool overtaken = generation != log.generation && looks < kMostLooks;
+        const bool overtaken = (moved || generation != log.generation) && looks < kMostLooks;
         if (overtaken) continue;
         if (!aborted) co_return std::unexpected(aborted.error());
         co_return fail(ErrorCode::kafka_storage_error,

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // LogStore: the logs of one shard, over all log directories: their journals, flushers and files.
 //
-// Life: LogDirectory::open on shard 0 for every directory (lock, replay, reset); then on every
+// Life: LogDirectory::open on shard 0 for every directory (lock, replay, reset), settle_moved_logs
+// (moved_logs.h) over all of them; then on every
 // shard LogStore::open, and open_log for each found log that the shard owns; then requests. Stop:
 // close() on every shard, then LogDirectory::close on shard 0 (checkpoints, clean-shutdown file,
 // guard). Invariants: names are unique per shard; a create, roll, truncation or deletion is in the
@@ -58,6 +59,15 @@ struct FoundLog {
     bool picture_lost = false;
 };
 
+/// A folder with `-future` behind its name.
+struct FoundCopy {
+    TopicPartition name;
+    /// From partition.metadata; zero if there is none, or none that can be read.
+    Uuid topic_id;
+    std::string log_dir;
+    std::string path;
+};
+
 struct NewLog {
     TopicPartition name;
     Uuid topic_id;
@@ -103,6 +113,44 @@ protected:
     ~StoreObserver() = default;
 };
 
+/// Told, on the log's shard, how a move comes along. It may call back into the LogStore.
+class MoveObserver {
+public:
+    /// The copy has all that the log has. Nothing changes places before permit_swap.
+    virtual void move_caught_up(Log& log, const std::string& log_dir) = 0;
+    /// Good: the log is in `log_dir` now. `cancelled`: somebody wanted it so. Else what went wrong; the log
+    /// is where it was. Not told at a clean stop, nor when the log is deleted.
+    virtual void move_ended(Log& log, const std::string& log_dir, const Status& how) = 0;
+
+protected:
+    ~MoveObserver() = default;
+};
+
+struct NewMove {
+    std::string log_dir;
+    /// Null: the swap comes as soon as it can.
+    MoveObserver* observer = nullptr;
+    /// Folders that an earlier life began to copy to; removed when the new copy is known to the journal.
+    std::vector<std::string> old_copies;
+};
+
+/// One log or copy in a directory, for people who ask what lies there.
+struct LogUse {
+    TopicPartition name;
+    uint64_t bytes = 0;
+    /// Offsets that the log has and a copy has not.
+    int64_t lag = 0;
+    bool is_copy = false;
+};
+
+struct DirectoryUse {
+    std::string log_dir;
+    Uuid directory_id;
+    bool is_offline = false;
+    /// In order of names, copies behind their logs.
+    std::vector<LogUse> logs;
+};
+
 struct StoreParts;
 
 class LogStore {
@@ -123,11 +171,28 @@ public:
     /// Journal entry, then files; returns when the name is free again. Waiters of the log fail.
     Task<Status> delete_log(Log& log);
     [[nodiscard]] Log* find(const TopicPartition& name) const;
+
+    /// Begins to copy the log to another directory, where it goes on when the copy has everything
+    /// (log_move.h). The Log stays the same object. already_exists: it is there or moves already;
+    /// not_found: no such directory; kafka_storage_error: one of the two is offline; invalid_argument:
+    /// its name is too long for a copy's folder.
+    Status move_log(Log& log, NewMove wanted);
+    /// Of copies that a start found the one that leads elsewhere is begun anew; the others go.
+    Task<Status> resume_move(Log& log, std::vector<FoundCopy> copies, MoveObserver* observer = nullptr);
+    /// Where it is being copied to, if it is.
+    [[nodiscard]] std::optional<std::string> moves_to(const TopicPartition& name) const;
+    /// After move_caught_up.
+    void permit_swap(const TopicPartition& name);
+    /// Returns when the copy is gone, or, if it was too late for that, when the log has moved.
+    Task<> cancel_move(TopicPartition name);
+    /// What this shard has where, directories in order of their paths.
+    [[nodiscard]] std::vector<DirectoryUse> uses() const;
     /// In order of their names.
     [[nodiscard]] std::vector<Log*> logs() const;
 
     /// Is there room for an append in this directory, or a reason to refuse it? When not, Log::append
     /// answers would_block.
+    [[nodiscard]] bool serves(const std::string& log_dir) const;
     [[nodiscard]] bool has_room(const std::string& log_dir) const;
     /// Returns when there may be room again (ask again), or the directory is offline.
     Task<> wait_for_room(std::string log_dir);

@@ -136,8 +136,7 @@ Status Recovery::note(const JournalEntry& entry, const Stand& stand) {
         log.journal_id = stand.journal_id;
         log.log = entry.log;
         log.topic_id = entry.topic_id;
-        log.directory_name = entry.directory_name;
-        log.path = join_path(directory_, entry.directory_name);
+        name_directory(log, entry.directory_name);
         return {};
     }
     if (log.path.empty()) {
@@ -183,9 +182,18 @@ Status Recovery::note(const JournalEntry& entry, const Stand& stand) {
         case EntryKind::erase: log.erasing = true; break;
         // The journal may have forgotten the entry before it.
         case EntryKind::erased: log.erasing = log.erased = true; break;
+        case EntryKind::rename: name_directory(log, entry.directory_name); break;
         case EntryKind::declare: break;
     }
     return {};
+}
+
+void Recovery::name_directory(Instance& log, const std::string& name) const {
+    if (name == log.directory_name) return;
+    log.former_name = std::exchange(log.directory_name, name);
+    log.path = join_path(directory_, name);
+    const auto parsed = parse_log_directory(name);
+    log.copy = parsed && parsed->kind == LogDirectoryKind::future;
 }
 
 bool Recovery::survives(const Instance& log, const JournalEntry& entry, uint64_t ordinal) const {
@@ -212,7 +220,10 @@ Task<Status> Recovery::prepare(Instance& log) {
         log.erased = true;
         co_return Status();
     }
-    if (!log.placed && log.log_start < Offset{0}) co_return Status();
+    if (!log.placed && log.log_start < Offset{0} && log.former_name.empty()) co_return Status();
+    CO_TRY_STATUS(co_await rename(log));
+    // That there was a copy is all that the next start wants to know of it.
+    if (log.copy && !log.created) co_return Status();
     const bool there = directories_.contains(log.directory_name);
     if (!there && !log.created) {
         co_return fail(ErrorCode::corrupt,
@@ -228,9 +239,22 @@ Task<Status> Recovery::prepare(Instance& log) {
     co_return Status();
 }
 
+Task<Status> Recovery::rename(Instance& log) {
+    if (log.former_name.empty() || !directories_.contains(log.former_name)) co_return Status();
+    if (directories_.contains(log.directory_name)) {
+        co_return fail(ErrorCode::corrupt,
+                       fmt::format("{}: it was to be renamed to {}, which is there too",
+                                   join_path(directory_, log.former_name), log.directory_name));
+    }
+    CO_TRY_STATUS(co_await files_.rename(join_path(directory_, log.former_name), log.path));
+    directories_.erase(log.former_name);
+    directories_.insert(log.directory_name);
+    co_return Status();
+}
+
 void Recovery::look_up(uint64_t instance, Instance& log) {
-    if (log.erasing) gone_.insert(instance);
-    if (log.erasing || log.path.empty()) return;
+    if (log.erasing || log.copy) gone_.insert(instance);
+    if (log.erasing || log.copy || log.path.empty()) return;
     log.known = known_.of_declared({.name = log.log,
                                     .topic_id = log.topic_id,
                                     .instance = instance,
@@ -260,7 +284,7 @@ bool Recovery::is_still_true(const Instance& log, const CatalogueEntry& picture)
 }
 
 void Recovery::conclude(const Instance& log) {
-    if (log.erasing || log.path.empty()) return;
+    if (log.erasing || log.copy || log.path.empty()) return;
     ReplayedLog& found = replayed_[log.log];
     found.topic_id = log.topic_id;
     found.created = log.created;
@@ -345,7 +369,7 @@ Task<Status> Recovery::second_pass(JournalChain chain) {
             if (!entry) break;
             const uint64_t own = ordinal++;
             Instance& log = logs_[entry->instance];
-            if (entry->kind != EntryKind::append || log.erased) continue;
+            if (entry->kind != EntryKind::append || log.erased || log.copy) continue;
             if (!survives(log, *entry, own)) continue;
             const bool follows = !log.run.empty() && log.run_base == entry->segment_base &&
                                  log.run_position + log.run.size() == entry->position;
@@ -451,7 +475,7 @@ bool Recovery::is_settled(const Instance& log, Offset segment_base) {
 Task<Status> Recovery::finish(Instance& log) {
     CO_TRY_STATUS(co_await flush_run(log));
     const bool moved = log.pictured && log.log_start >= Offset{0};
-    if (log.erased || (!log.placed && !moved)) co_return Status();
+    if (log.erased || log.copy || (!log.placed && !moved)) co_return Status();
     if (has_unknown_files(log)) CO_TRY_STATUS(co_await remove_behind(log));
     for (auto at = log.ends.begin(); at != log.ends.end(); ++at) {
         if (is_settled(log, at->first)) continue;

@@ -80,6 +80,10 @@ private:
         Uuid topic_id;
         std::string directory_name;
         std::string path;
+        /// Its name before a rename, which the disk may still have.
+        std::string former_name;
+        /// A copy that has not become the log: its files do not count (log_move.h).
+        bool copy = false;
         bool created = false;
         bool erasing = false;
         bool erased = false;
@@ -114,6 +118,7 @@ private:
         uint64_t ordinal = 0;
     };
     Status note(const JournalEntry& entry, const Stand& stand);
+    void name_directory(Instance& log, const std::string& name) const;
     void look_up(uint64_t instance, Instance& log);
     void conclude(const Instance& log);
     [[nodiscard]] static bool is_still_true(const Instance& log, const CatalogueEntry& picture);
@@ -124,6 +129,7 @@ private:
                                 const JournalEntry& entry,
                                 uint64_t ordinal) const;
     Task<Status> prepare(Instance& log);
+    Task<Status> rename(Instance& log);
     Task<Status> flush_run(Instance& log);
     Task<Status> flush_runs();
     [[nodiscard]] ReplayedFile& file_of(Instance& log, Offset base);

@@ -30,7 +30,7 @@ Task<> RetentionWorker::run() {
 Task<> RetentionWorker::check_all() {
     for (const uint64_t instance : home_.instances()) {
         LogParts* log = home_.find(instance);
-        if (log == nullptr) continue;
+        if (log == nullptr || log->is_copy) continue;
         const Gate::Pass user = log->users.enter();
         if (!user || !log->usable()) continue;
         log->self->expire_producers(home_.runtime().wall_time());

@@ -83,7 +83,7 @@ Task<> Scrubber::look_at_noted() {
         const auto [instance, base] = noted_.front();
         noted_.pop_front();
         LogParts* const log = home_.find(instance);
-        if (log == nullptr) continue;
+        if (log == nullptr || log->is_copy) continue;
         const Gate::Pass user = log->users.enter();
         if (user) co_await look_at(*log, base);
     }
@@ -104,7 +104,7 @@ Task<> Scrubber::look_at_all() {
 
 Task<> Scrubber::look_at_log(uint64_t instance) {
     LogParts* const log = home_.find(instance);
-    if (log == nullptr) co_return;
+    if (log == nullptr || log->is_copy) co_return;
     const Gate::Pass user = log->users.enter();
     if (!user) co_return;
     std::vector<Offset> bases;

@@ -218,6 +218,8 @@ public:
     /// Removes its files; nothing is opened by their names any more.
     Task<Status> remove_files();
 
+    /// The directory that holds its files has another name now.
+    void follow_directory(std::string directory) { directory_ = std::move(directory); }
     /// Its files have `.cleaned` or `.swap` behind their names.
     void set_extension(std::string extension) { extension_ = std::move(extension); }
     /// Another one takes its place: it serves readers by its open file and is not opened again.
@@ -258,7 +260,7 @@ private:
     Task<Result<bool>> has_zeros_only(uint64_t from);
 
     FileSystem& files_;
-    const std::string directory_;
+    std::string directory_;
     std::string extension_;
     const Offset base_;
     SegmentLimits limits_;

@@ -150,6 +150,15 @@ ShardDirectory::Room ShardDirectory::admits(size_t bytes, uint64_t cost) {
     return Room::wait;
 }
 
+bool ShardDirectory::has_room_for_copy(size_t bytes) {
+    const size_t wanted = std::max(refused_bytes_, bytes);
+    const DiskRoom::Answer disk = disk_.ask(std::max(refused_cost_, disk_cost(bytes)));
+    if (disk == DiskRoom::Answer::admitted) return journal_.fits(wanted);
+    if (disk == DiskRoom::Answer::full) disk_refused(full_disk());
+    note_pressure();
+    return false;
+}
+
 bool ShardDirectory::has_room() {
     if (error_) return true;
     const DiskRoom::Answer disk = disk_.ask(refused_cost_);
@@ -167,7 +176,10 @@ void ShardDirectory::note_pressure() {
     pressed_ = true;
     work_.notify_all();
     if (journal_.wants_checkpoint()) hurry_.notify_all();
-    if (disk_.is_sample_urgent()) space_urgent_.notify_all();
+    if (!disk_.is_sample_urgent()) return;
+    // The worker may be idle: what was owed when it last looked is settled since.
+    space_used_.notify_all();
+    space_urgent_.notify_all();
 }
 
 Task<> ShardDirectory::wait_for_room() {

@@ -88,6 +88,10 @@ public:
     [[nodiscard]] bool has_room();
     [[nodiscard]] Error full_disk() const;
     Task<> wait_for_room();
+    /// May `bytes` of a copy be appended now? Nobody else waits for it.
+    [[nodiscard]] bool has_room_for_copy(size_t bytes);
+    /// Flushes and checkpoints are behind.
+    [[nodiscard]] bool is_pressed() const;
     /// An append found no room: flush and checkpoint now.
     void note_pressure();
 
@@ -114,6 +118,7 @@ public:
     [[nodiscard]] LogCleaner& cleaner() { return cleaner_; }
     [[nodiscard]] Scrubber& scrubber() { return scrubber_; }
     [[nodiscard]] const Uuid& reign() const { return served_.reign; }
+    [[nodiscard]] const Uuid& directory_id() const { return served_.directory_id; }
 
     [[nodiscard]] bool acts_when_written(const JournalGroup& group) const override;
     void group_written(const JournalGroup& group) override;
@@ -140,7 +145,6 @@ private:
         FlushDepth depth = FlushDepth::everything;
     };
 
-    [[nodiscard]] bool is_pressed() const;
     [[nodiscard]] std::optional<FlushTurn> next_turn();
     Task<> flush_worker();
     Task<> checkpoint_worker();

@@ -114,6 +114,19 @@ TEST(InspectJournal, PrintsEntriesWhenAsked) {
     EXPECT_EQ(field(printed.lines[4], "batch_bytes"), "null");
 }
 
+TEST(InspectJournal, ARenameHasItsFoldersNewName) {
+    JournalFile file(6, 10);
+    file.group(declare_and_create() + storage::encode_entry({.kind = EntryKind::rename,
+                                                             .instance = 77,
+                                                             .directory_name = "orders-4"}));
+    const Printed printed = print_sample(journal(file.text, true));
+    ASSERT_TRUE(printed.intact) << printed.verdict;
+    ASSERT_EQ(printed.lines.size(), 3U);
+    EXPECT_EQ(field(printed.lines[2], "kind"), "\"rename\"");
+    EXPECT_EQ(field(printed.lines[2], "offset"), "null");
+    EXPECT_EQ(field(printed.lines[2], "directory"), "\"orders-4\"");
+}
+
 TEST(InspectJournal, GroupsOfAnOlderUseAreStaleAndNoDamage) {
     JournalFile older(2, 1);
     for (int i = 0; i < 5; ++i) older.group(append_entry(100 + 2 * i));

@@ -7,6 +7,7 @@
 #include "storage/catalogue.h"
 #include "storage/leader_epochs.h"
 #include "storage/meta_properties.h"
+#include "storage/moved_logs.h"
 #include "storage/offset_checkpoint.h"
 #include "storage/producer_state.h"
 #include "tests/app/inspect_bench.h"
@@ -73,6 +74,7 @@ std::vector<Sample> samples() {
         checkpoint(".kafka_cleanshutdown", R"({"version":0,"brokerEpoch":41})"),
         checkpoint(".ottla-catalogue-0", catalogue(first, second)),
         checkpoint(".ottla-retired-0", "00000000000000ff\n"),
+        checkpoint("t-0/.ottla-moved", storage::moved_text(kMetadataTopicId, 3)),
         {FileKind::quorum_state, "data/quorum-state",
          raft::to_json({LeaderEpoch{4}, BrokerId{2}, {kNoBroker, {}}}, 1, {})},
     };
@@ -97,6 +99,7 @@ TEST(InspectText, EveryFileIsPrintedByLine) {
          R"("log_start": 0, "recovery_point": 1, "high_watermark": 1, "cleaned": -1, )"
          R"("end": null)"},
         {R"("journal_id": "00000000000000ff")"},
+        {R"("moves": 3, "reign": "AAAAAAAAAAAAAAAAAAAAAQ")"},
         {R"("leader_epoch": 4, "leader_id": 2, "voted_id": null, "voted_directory_id": null, )"
          R"("data_version": 1, "content": "{\"leaderId\":2)"},
     };
@@ -169,6 +172,16 @@ TEST(InspectText, EveryChangedByteOfACatalogueIsReported) {
         byte = static_cast<char>(byte ^ 1);
     }
     EXPECT_TRUE(print_sample(sample).intact);
+}
+
+TEST(InspectText, AHalfOfAMarkThatIsHurtIsReportedAndTheOtherShown) {
+    Sample sample = checkpoint(".ottla-moved", storage::moved_text(kMetadataTopicId, 3));
+    sample.bytes[10] = 'x';
+    const Printed printed = print_sample(sample);
+    EXPECT_FALSE(printed.intact);
+    ASSERT_EQ(printed.lines.size(), 1U);
+    EXPECT_EQ(field(printed.lines[0], "moves"), "3");
+    EXPECT_NE(printed.verdict.find("the two halves differ"), std::string::npos);
 }
 
 TEST(InspectText, AnyDamageIsSurvived) {

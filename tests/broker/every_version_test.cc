@@ -5,10 +5,12 @@
 #include <functional>
 #include <map>
 
+#include "protocol/alter_replica_log_dirs.h"
 #include "protocol/api_versions.h"
 #include "protocol/delete_topics.h"
 #include "protocol/describe_cluster.h"
 #include "protocol/describe_configs.h"
+#include "protocol/describe_log_dirs.h"
 #include "protocol/find_coordinator.h"
 #include "protocol/init_producer_id.h"
 #include "protocol/delete_records.h"
@@ -48,6 +50,8 @@ public:
     void init_producer_id(int16_t version);
     void describe_configs(int16_t version);
     void describe_cluster(int16_t version);
+    void alter_replica_log_dirs(int16_t version);
+    void describe_log_dirs(int16_t version);
 
 protected:
     std::unique_ptr<test::RawClient> raw_;
@@ -349,6 +353,53 @@ void EveryVersionTest::describe_cluster(int16_t version) {
     EXPECT_GT(ask(*raw_, version, with).cluster_authorized_operations, 0);
 }
 
+void EveryVersionTest::alter_replica_log_dirs(int16_t version) {
+    const std::string own = settings_.text("log.dirs");
+    protocol::AlterReplicaLogDirsRequest request;
+    request.dirs.push_back({own, {{"t", {0, 9}}, {"nobody", {0}}}});
+    request.dirs.push_back({"/elsewhere", {{"t", {1}}}});
+    const auto response = ask(*raw_, version, request);
+    EXPECT_EQ(response.throttle_time_ms, 0);
+    ASSERT_EQ(response.results.size(), 2U);
+    EXPECT_EQ(response.results[0].topic_name, "t");
+    ASSERT_EQ(response.results[0].partitions.size(), 3U);
+    EXPECT_EQ(response.results[0].partitions[0].error_code, 0) << "it is there";
+    EXPECT_EQ(response.results[0].partitions[1].partition_index, 9);
+    EXPECT_EQ(response.results[0].partitions[1].error_code, 3);
+    EXPECT_EQ(response.results[0].partitions[2].error_code, 57) << "LOG_DIR_NOT_FOUND";
+    EXPECT_EQ(response.results[1].topic_name, "nobody");
+    EXPECT_EQ(response.results[1].partitions.at(0).error_code, 3);
+}
+
+void EveryVersionTest::describe_log_dirs(int16_t version) {
+    protocol::DescribeLogDirsRequest request;
+    const auto response = ask(*raw_, version, request);
+    EXPECT_EQ(response.throttle_time_ms, 0);
+    EXPECT_EQ(response.error_code, 0);
+    ASSERT_EQ(response.results.size(), 1U);
+    const auto& own = response.results[0];
+    EXPECT_EQ(own.error_code, 0);
+    EXPECT_EQ(own.log_dir, settings_.text("log.dirs"));
+    EXPECT_EQ(own.total_bytes > 0, version >= 4);
+    EXPECT_EQ(own.usable_bytes > 0, version >= 4);
+    EXPECT_FALSE(own.is_cordoned);
+    ASSERT_EQ(own.topics.size(), 1U);
+    EXPECT_EQ(own.topics[0].name, "t");
+    ASSERT_EQ(own.topics[0].partitions.size(), 3U);
+    for (const auto& partition : own.topics[0].partitions) {
+        EXPECT_EQ(partition.partition_size, 0);
+        EXPECT_EQ(partition.offset_lag, 0);
+        EXPECT_FALSE(partition.is_future_key);
+    }
+    request.topics.emplace();
+    request.topics->push_back({"t", {1, 7}});
+    request.topics->push_back({"nobody", {0}});
+    const auto some = ask(*raw_, version, request);
+    ASSERT_EQ(some.results.at(0).topics.size(), 1U);
+    ASSERT_EQ(some.results[0].topics[0].partitions.size(), 1U);
+    EXPECT_EQ(some.results[0].topics[0].partitions[0].partition_index, 1);
+}
+
 TEST_F(EveryVersionTest, IsAnsweredWithWhatThatVersionHas) {
     using Check = void (EveryVersionTest::*)(int16_t);
     const std::map<ApiKey, Check> checks = {
@@ -364,6 +415,8 @@ TEST_F(EveryVersionTest, IsAnsweredWithWhatThatVersionHas) {
         {ApiKey::init_producer_id, &EveryVersionTest::init_producer_id},
         {ApiKey::describe_configs, &EveryVersionTest::describe_configs},
         {ApiKey::describe_cluster, &EveryVersionTest::describe_cluster},
+        {ApiKey::alter_replica_log_dirs, &EveryVersionTest::alter_replica_log_dirs},
+        {ApiKey::describe_log_dirs, &EveryVersionTest::describe_log_dirs},
     };
     EXPECT_EQ(checks.size(), server::api_handlers().size());
     for (const server::ApiHandler& row : server::api_handlers()) {

@@ -468,5 +468,47 @@ TEST_F(ControllerTest, WhatItDecidedRebuildsTheSameImage) {
     EXPECT_EQ(*delta.finish(image.end, image.epoch, image.timestamp), image);
 }
 
+TEST_F(ControllerTest, AReplicaIsAssignedToADirectoryOfItsBrokerAndWhatIsSaidAlreadyIsNotWritten) {
+    const int64_t one = join(1);
+    join(2);
+    create(assigned("t", {{0, {2, 1}}}));
+    const Uuid id = controller.image().topic("t")->id;
+    const Uuid known = make_uuid(1, 77);
+    EXPECT_EQ(partition("t", 0).directory_of(BrokerId{1}), known);
+    // Its second directory, as a registration with two tells of it.
+    const Uuid fresh = make_uuid(1, 78);
+    BrokerRegistrationRequest again = registration(1, 1);
+    again.log_dirs.push_back(fresh);
+    apply(controller.register_broker(again, OldIncarnation::is_gone, end).records);
+    const int32_t epoch_before = partition("t", 0).partition_epoch;
+    protocol::AssignReplicasToDirsRequest request;
+    request.broker_id = 1;
+    request.broker_epoch = one;
+    request.directories = {{fresh, {{id, {{0}, {5}}}, {make_uuid(9, 9), {{0}}}}},
+                           {make_uuid(4, 4), {{id, {{0}}}}}};
+    const auto decision = controller.assign_replicas_to_dirs(request);
+    EXPECT_EQ(decision.response.error_code, 0);
+    ASSERT_EQ(decision.response.directories.size(), 2U);
+    const auto& told = decision.response.directories[0].topics;
+    EXPECT_EQ(told.at(0).partitions.at(0).error_code, 0);
+    EXPECT_EQ(ErrorCode{told.at(0).partitions.at(1).error_code},
+              ErrorCode::unknown_topic_or_partition);
+    EXPECT_EQ(ErrorCode{told.at(1).partitions.at(0).error_code}, ErrorCode::unknown_topic_id);
+    EXPECT_EQ(
+        ErrorCode{decision.response.directories[1].topics.at(0).partitions.at(0).error_code},
+        ErrorCode::kafka_storage_error)
+        << "a directory that the broker does not have";
+    ASSERT_EQ(decision.records.size(), 1U);
+    apply(decision.records);
+    EXPECT_EQ(partition("t", 0).directory_of(BrokerId{1}), fresh);
+    EXPECT_EQ(partition("t", 0).directory_of(BrokerId{2}), make_uuid(2, 77));
+    EXPECT_EQ(partition("t", 0).leader, BrokerId{2});
+    EXPECT_EQ(partition("t", 0).partition_epoch, epoch_before + 1);
+    EXPECT_TRUE(controller.assign_replicas_to_dirs(request).records.empty());
+    request.broker_epoch = one + 1;
+    EXPECT_EQ(ErrorCode{controller.assign_replicas_to_dirs(request).response.error_code},
+              ErrorCode::stale_broker_epoch);
+}
+
 }  // namespace
 }  // namespace ottla::controller

@@ -70,6 +70,10 @@ public:
         ++blocks;
         co_return broker::ProducerIdBlock{blocks * 1000, 2};
     }
+    Task<Status> assign_directories(std::vector<broker::AssignedLog>) override {
+        co_return Status();
+    }
+    void log_moved(const broker::AssignedLog&) override {}
     std::vector<std::string> created;
     int64_t blocks = 0;
 };

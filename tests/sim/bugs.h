@@ -39,6 +39,8 @@ inline constexpr std::array kPlantedBugs = {
     PlantedBug{"strict-without-sync", &TestFaults::strict_without_sync},
     PlantedBug{"list-aborted-later", &TestFaults::list_aborted_later},
     PlantedBug{"forget-reserved-tail", &TestFaults::forget_reserved_tail},
+    PlantedBug{"forget-move-mark", &TestFaults::forget_move_mark},
+    PlantedBug{"copy-ignores-truncation", &TestFaults::copy_ignores_truncation},
 };
 
 /// The storage scenario does all that they need.

@@ -57,6 +57,11 @@ std::optional<std::string> LogState::cannot_become(const LogState& cleaned) cons
         if (known == before.end() || *known->second.record != *placed.record) {
             return fmt::format("nobody wrote the record at {}", offset.value());
         }
+        // Two tombstones of a key are alike; a batch keeps its producer and sequence.
+        if (known->second.batch->producer != placed.batch->producer ||
+            known->second.batch->sequence != placed.batch->sequence) {
+            return fmt::format("somebody else wrote the record at {}", offset.value());
+        }
     }
     const std::set<Offset> dropped = dropped_by_markers(batches);
     const std::set<Offset> open = still_open(batches);

@@ -21,7 +21,13 @@ LogDriver::LogDriver(StorageProgram& program,
                      TestedLog& tested,
                      Ports ports,
                      storage::LogStore& store)
-    : program_(program), world_(program.world()), tested_(tested), ports_(ports), store_(store) {}
+    : program_(program),
+      world_(program.world()),
+      tested_(tested),
+      ports_(ports),
+      store_(store),
+      moves_(world_.world.random_for(
+          fmt::format("moves of {} {}", tested.name, world_.process.starts()))) {}
 
 void LogDriver::adopt(storage::Log* log) {
     log_ = log;
@@ -39,13 +45,20 @@ void LogDriver::durable_end_moved(storage::Log& log, Offset durable_end) {
 
 void LogDriver::log_failed(storage::Log&, const Error& why) { offline(why); }
 
-bool LogDriver::is_offline() const { return program_.is_offline(tested_.directory); }
+size_t LogDriver::where() const {
+    for (size_t i = 0; log_ != nullptr && i < kDirectories.size(); ++i) {
+        if (log_->log_dir() == kDirectories[i]) tested_.directory = i;
+    }
+    return tested_.directory;
+}
+
+bool LogDriver::is_offline() const { return program_.is_offline(where()); }
 
 void LogDriver::failed(const std::string& what) { world_.note_failure(tested_.name + ": " + what); }
 
 void LogDriver::offline(const Error& why) {
-    program_.went_offline(tested_.directory);
-    if (!world_.may_fail(tested_.directory)) failed("offline without a fault: " + why.detail);
+    program_.went_offline(where());
+    if (!world_.may_fail(where())) failed("offline without a fault: " + why.detail);
 }
 
 bool LogDriver::is_fatal(const Error& error, const char* doing) {
@@ -100,6 +113,7 @@ Task<> LogDriver::run() {
         if (pause < 3) co_await ports_.runtime.yield();
         if (is_offline()) break;
         follow_retention();
+        if (log_ != nullptr && moves_.below(60) == 0) co_await begin_or_end_move();
         if (tested_.switches_durability && log_ != nullptr && tested_.durability.below(25) == 0) {
             co_await switch_durability();
             if (is_offline()) break;
@@ -138,6 +152,20 @@ Task<> LogDriver::act(uint64_t what) {
     } else {
         co_await remove();
     }
+}
+
+/// To the other directory. What the log says it has is the same, wherever it is.
+Task<> LogDriver::begin_or_end_move() {
+    const TopicPartition name = log_->name();
+    if (store_.moves_to(name)) {
+        if (moves_.below(3) == 0) co_await store_.cancel_move(name);
+        co_return;
+    }
+    const size_t target = 1 - where();
+    if (program_.is_offline(target) || is_offline()) co_return;
+    const Status begun = store_.move_log(*log_, {kDirectories[target], nullptr, {}});
+    if (begun) ++world_.moves;
+    if (!begun && !program_.is_any_offline()) failed("a move was refused: " + begun.error().detail);
 }
 
 void LogDriver::create() {
@@ -272,7 +300,7 @@ Task<> LogDriver::append_bytes(Buffer batch, bool out_of_sequence) {
     if (!result) {
         const ErrorCode code = result.error().code;
         if (code == ErrorCode::would_block) {
-            co_await store_.wait_for_room(kDirectories[tested_.directory]);
+            co_await store_.wait_for_room(log_->log_dir());
         } else if (code == ErrorCode::no_space && world_.may_be_full) {
             ++world_.refused;
             static_cast<void>(co_await ports_.runtime.sleep_for(kMillisecond * 10));
@@ -419,10 +447,16 @@ Task<> LogDriver::have_something_unsynced() {
 
 Task<> LogDriver::remove() {
     const size_t index = change({.kind = LogChange::Kind::remove, .offset = {}, .batch = {}});
+    static_cast<void>(where());
     storage::Log& log = *std::exchange(log_, nullptr);
     log.observe(nullptr);
     const Status done = co_await store_.delete_log(log);
     if (!done) {
+        // Perhaps it was moving, and the other directory failed: nobody knows what is left of it.
+        if (program_.is_any_offline()) {
+            program_.went_offline(tested_.directory);
+            co_return;
+        }
         is_fatal(done.error(), "delete");
         co_return;
     }

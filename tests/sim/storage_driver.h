@@ -32,6 +32,8 @@ public:
     void log_failed(storage::Log& log, const Error& why) override;
 
 private:
+    /// The directory that the log is in, or was last.
+    [[nodiscard]] size_t where() const;
     [[nodiscard]] bool is_offline() const;
     void offline(const Error& why);
     void failed(const std::string& what);
@@ -57,6 +59,7 @@ private:
     Task<> remove();
     Task<> switch_durability();
     Task<> have_something_unsynced();
+    Task<> begin_or_end_move();
     void create();
 
     // storage_hurt.cc
@@ -85,6 +88,8 @@ private:
     Ports ports_;
     storage::LogStore& store_;
     storage::Log* log_ = nullptr;
+    /// Of its own, so that moves take no draw from other acts.
+    Random moves_;
     Codecs codecs_;
     /// Of the batches of the last read_all.
     std::vector<storage::EpochStart> read_epochs_;

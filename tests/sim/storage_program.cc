@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "storage/moved_logs.h"
+
 namespace ottla::sim {
 
 namespace {
@@ -125,6 +127,9 @@ Task<Status> StorageProgram::boot() {
         CO_TRY_STATUS(co_await directories_[i]->format(meta));
     }
     for (auto& directory : directories_) CO_TRY_STATUS(co_await directory->recover());
+    std::vector<storage::LogDirectory*> all;
+    for (auto& directory : directories_) all.push_back(directory.get());
+    CO_TRY_STATUS(co_await storage::settle_moved_logs(ports_[0].files, std::move(all)));
     for (auto& directory : directories_) CO_TRY_STATUS(co_await directory->begin_serving());
     for (uint32_t i = 0; i < ports_.size(); ++i) {
         auto start = [this, i](Runtime&) { return open_shard(i); };
@@ -168,11 +173,26 @@ Task<Status> StorageProgram::open_shard(uint32_t shard) {
             const Status checked = co_await driver.check_recovered();
             if (!checked) missing = checked.error();
         }
+        if (!missing) missing = co_await resume_move(store, log);
         if (!missing) continue;
         if (!hurt || !world_.names_damage(*missing)) co_return std::unexpected(*missing);
         ++world_.refusals;
     }
     co_return Status{};
+}
+
+/// Copies that the last life left. Without their log they go.
+Task<std::optional<Error>> StorageProgram::resume_move(storage::LogStore& store, storage::Log* log) {
+    if (log == nullptr || world_.damaged) co_return std::nullopt;
+    std::vector<storage::FoundCopy> copies;
+    for (const auto& directory : directories_) {
+        for (const storage::FoundCopy& copy : directory->copies()) {
+            if (copy.name == log->name()) copies.push_back(copy);
+        }
+    }
+    const Status resumed = co_await store.resume_move(*log, std::move(copies));
+    if (resumed) co_return std::nullopt;
+    co_return resumed.error();
 }
 
 /// As a broker closes its partitions, on every shard, before it closes the stores.

@@ -46,6 +46,7 @@ private:
     Task<> boot_and_watch();
     Task<Status> boot();
     Task<Status> open_shard(uint32_t shard);
+    Task<std::optional<Error>> resume_move(storage::LogStore& store, storage::Log* log);
     Task<Status> leave_logs(uint32_t shard);
     Task<Status> stop();
     Task<Status> write_checkpoints();

@@ -2,7 +2,7 @@
 // A World with one process that does to its logs whatever a broker may do - create, append in and
 // out of transactions, roll, truncate, move the start, delete and create again in another
 // directory, checkpoint, stop - while retention and the cleaner work on their own, on the real
-// storage/ and the simulated disk: the process is killed, loses power, fails to write or sync in one
+// storage/ and the simulated disk, and logs move between the directories: the process is killed, loses power, fails to write or sync in one
 // directory or all, finds the disk full, comes back with another number of shards. After every
 // start each log is read whole and held against its LogModel; while it runs, reads, verdicts on
 // duplicates, transactions and the movement of ends are checked as they happen.
@@ -119,6 +119,7 @@ public:
     uint64_t duplicates = 0;
     uint64_t refused = 0;
     uint64_t retained = 0;
+    uint64_t moves = 0;
     uint64_t recoveries = 0;
 };
 

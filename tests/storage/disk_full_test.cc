@@ -176,6 +176,28 @@ TEST_F(DiskFull, AFlushThatMeetsADiskThatSomebodyFilledIsRetriedAndNothingIsLost
     expect_everything();
 }
 
+Task<> wait_for_room(LogStore& store, bool& there) {
+    co_await store.wait_for_room(kDirectory);
+    there = true;
+}
+
+TEST_F(DiskFull, WhoeverWaitsAloneHasTheDiskLookedAtAgain) {
+    start();
+    Log& log = bench.create("t");
+    bench.run_for(std::chrono::seconds(1));
+    ASSERT_TRUE(append(log, std::string(20'000, 'x')));
+    somebody_takes_all_but(kReserve);
+    bench.run_for(std::chrono::milliseconds(5));
+    give_back();
+    // Flushed, so that nothing is owed any more; the last look at the disk was another one.
+    bench.run_for(std::chrono::seconds(1));
+    ASSERT_EQ(log.flushed_end(), log.log_end());
+    bool there = false;
+    bench.ports().runtime.spawn(wait_for_room(*bench.store, there));
+    bench.run_for(std::chrono::seconds(1));
+    EXPECT_TRUE(there);
+}
+
 TEST_F(DiskFull, AStalledLogCanBeTruncatedAndDeleted) {
     start(kMost);
     Log& log = bench.create("t");

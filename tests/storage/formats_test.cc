@@ -117,6 +117,17 @@ TEST(FileNames, DeletedDirectoriesStayWithinTheLimitOfAFileName) {
     EXPECT_EQ(parse_log_directory(name)->kind, LogDirectoryKind::deleted);
 }
 
+TEST(FileNames, ACopysFolderIsNamedAsKafkaNamesItOrNotAtAll) {
+    const TopicPartition log{"a.b-c", PartitionIndex{12}};
+    const auto name = future_directory_name(log, 0xabc, 5);
+    ASSERT_TRUE(name);
+    EXPECT_EQ(*name, "a.b-c-12.0000000000000abc0000000000000005-future");
+    const auto parsed = parse_log_directory(*name);
+    ASSERT_TRUE(parsed);
+    EXPECT_EQ(parsed->kind, LogDirectoryKind::future);
+    EXPECT_EQ(parsed->log, log);
+    EXPECT_FALSE(future_directory_name({std::string(230, 't'), PartitionIndex{0}}, 1, 1));
+}
 TEST(OffsetCheckpoint, TextIsKafkasAndComesBack) {
     OffsetCheckpoint entries;
     entries[{"b", PartitionIndex{1}}] = Offset{7};
@@ -208,7 +219,12 @@ TEST(JournalEntry, EveryKindComesBack) {
     JournalEntry erase;
     erase.kind = EntryKind::erase;
     erase.instance = 5;
-    const std::string bytes = encode_entry(declare) + encode_entry(truncate) + encode_entry(erase);
+    JournalEntry rename;
+    rename.kind = EntryKind::rename;
+    rename.instance = 5;
+    rename.directory_name = "topic-7";
+    const std::string bytes = encode_entry(declare) + encode_entry(truncate) + encode_entry(erase) +
+                              encode_entry(rename);
     EntryCursor cursor(as_bytes(bytes));
     const auto first = cursor.next();
     ASSERT_TRUE(first && *first);
@@ -223,6 +239,10 @@ TEST(JournalEntry, EveryKindComesBack) {
     const auto third = cursor.next();
     ASSERT_TRUE(third && *third);
     EXPECT_EQ((*third)->kind, EntryKind::erase);
+    const auto fourth = cursor.next();
+    ASSERT_TRUE(fourth && *fourth);
+    EXPECT_EQ((*fourth)->kind, EntryKind::rename);
+    EXPECT_EQ((*fourth)->directory_name, "topic-7");
     const auto end = cursor.next();
     ASSERT_TRUE(end);
     EXPECT_FALSE(*end);

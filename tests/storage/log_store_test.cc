@@ -2,6 +2,7 @@
 // Directories and stores: what a start finds, what a stop leaves, what trouble of the disk does.
 #include <gtest/gtest.h>
 
+#include "storage/close_directories.h"
 #include "storage/file_names.h"
 #include "tests/storage/store_bench.h"
 
@@ -117,7 +118,7 @@ TEST(LogStore, CloseDirectoryMakesAKilledDirectoryClean) {
     const Values wanted = append_some(bench, bench.create("t"), 20);
     bench.kill();
     const Status closed =
-        bench.bench.run(close_directory(bench.ports(), kDirectory, bench.settings));
+        bench.bench.run(close_directories(bench.ports(), {kDirectory}, bench.settings));
     ASSERT_TRUE(closed) << closed.error().detail;
     EXPECT_FALSE(bench.bench.disk().exists(kDirectory + "/.ottla"));
     EXPECT_TRUE(first_journal(bench).empty());
@@ -130,7 +131,7 @@ TEST(LogStore, CloseDirectoryMakesAKilledDirectoryClean) {
 TEST(LogStore, CloseDirectoryMakesNothingWhereNoLogDirectoryIs) {
     StoreBench bench;
     const auto close = [&](const std::string& path) {
-        return bench.bench.run(close_directory(bench.ports(), path, bench.settings));
+        return bench.bench.run(close_directories(bench.ports(), {path}, bench.settings));
     };
     const Status absent = close("/absent");
     ASSERT_FALSE(absent);

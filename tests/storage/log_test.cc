@@ -67,6 +67,26 @@ TEST(Log, FollowerAppendKeepsOffsetsAndMayLeaveGapsButNeverGoesBack) {
     EXPECT_EQ(log.append(request).error().code, ErrorCode::invalid_request);
 }
 
+TEST(Log, ReadFromBelowTheFirstBatchFindsItWhileNothingIsInFilesYet) {
+    StoreBench bench;
+    bench.start();
+    Log& log = bench.create("t");
+    for (const int64_t base : {7, 8}) {
+        BatchOptions options;
+        options.base_offset = Offset{base};
+        const Buffer batch = make_batch(bench.codecs, "x", options);
+        AppendRequest request;
+        request.batch = batch.span();
+        request.mode = AppendMode::follower;
+        ASSERT_TRUE(log.append(request));
+        // Of the segment behind it there is no file either.
+        ASSERT_TRUE(log.roll());
+    }
+    EXPECT_EQ(bench.values(log), (std::vector<std::string>{"x", "x"}));
+    EXPECT_TRUE(bench.bench.run(log.truncate_to(Offset{8})));
+    EXPECT_TRUE(bench.failures.empty());
+}
+
 TEST(Log, DuplicateOfOneOfTheLastFiveBatchesGetsTheFirstAnswer) {
     StoreBench bench;
     bench.start();

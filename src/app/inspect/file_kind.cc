@@ -100,6 +100,7 @@ std::optional<TextKind> text_kind_of(std::string_view path) {
     if (name == storage::kCleanShutdownFile) return TextKind::clean_shutdown;
     if (name.starts_with(storage::kCataloguePrefix)) return TextKind::catalogue;
     if (name.starts_with(".ottla-retired-")) return TextKind::retired_journal;
+    if (name == storage::kMovedFile) return TextKind::moved;
     if (name.ends_with("-offset-checkpoint")) return TextKind::offsets;
     return std::nullopt;
 }

@@ -44,6 +44,7 @@ enum class TextKind : uint8_t {
     clean_shutdown,
     catalogue,
     retired_journal,
+    moved,
 };
 std::optional<TextKind> text_kind_of(std::string_view path);
 

@@ -169,6 +169,7 @@ std::string_view name_of(EntryKind kind) {
         case EntryKind::erased: return "erased";
         case EntryKind::log_start: return "log_start";
         case EntryKind::replaced: return "replaced";
+        case EntryKind::rename: return "rename";
     }
     return "other";
 }
@@ -203,7 +204,8 @@ private:
         const bool declares = entry.kind == EntryKind::declare;
         const bool placed = entry.kind == EntryKind::append || entry.kind == EntryKind::truncate;
         const bool erases = entry.kind == EntryKind::erase || entry.kind == EntryKind::erased;
-        Cell offset = declares || erases ? nothing() : Cell{entry.offset.value()};
+        const bool renames = entry.kind == EntryKind::rename;
+        Cell offset = declares || erases || renames ? nothing() : Cell{entry.offset.value()};
         Cell last_offset = nothing();
         if (entry.kind == EntryKind::append) offset = last_offset = "damaged";
         if (const auto batch = parse_batch(entry.batch); batch) {
@@ -221,7 +223,7 @@ private:
                      declares ? Cell{to_string(entry.topic_id)} : nothing(),
                      declares ? Cell{entry.log.topic} : nothing(),
                      declares ? Cell{int64_t{entry.log.partition.value()}} : nothing(),
-                     declares ? Cell{entry.directory_name} : nothing()});
+                     declares || renames ? Cell{entry.directory_name} : nothing()});
     }
 
     const FoundGroup& group_;

@@ -13,6 +13,7 @@
 #include "raft/quorum_state.h"
 #include "storage/leader_epochs.h"
 #include "storage/meta_properties.h"
+#include "storage/moved_logs.h"
 #include "storage/offset_checkpoint.h"
 
 namespace ottla::app {
@@ -26,6 +27,7 @@ constexpr std::array kEpochColumns = {Column{"leader_epoch"}, Column{"start_offs
 constexpr std::array kPropertyColumns = {Column{"key", 14}, Column{"value"}};
 constexpr std::array kShutdownColumns = {Column{"version"}, Column{"broker_epoch"}};
 constexpr std::array kRetiredColumns = {Column{"journal_id"}};
+constexpr std::array kMovedColumns = {Column{"moves"}, Column{"reign", 22}};
 constexpr std::array kQuorumColumns = {Column{"leader_epoch"}, Column{"leader_id"},
                                        Column{"voted_id"},     Column{"voted_directory_id", 22},
                                        Column{"data_version"}, Column{"content", 0, true}};
@@ -178,12 +180,24 @@ void print_retired(std::string_view text, Report& report) {
     if (text.empty()) report.damage(0, "no journal id in hex");
 }
 
+void print_moved(std::string_view text, Report& report) {
+    report.begin(kMovedColumns);
+    const auto mark = storage::parse_moved(text);
+    if (!mark) return report.damage(0, mark.error().detail);
+    report.row({number_cell(mark->moves), to_string(mark->reign)});
+    // A start believes the half that is sound.
+    if (storage::moved_text(mark->reign, mark->moves) != text) {
+        report.damage(0, "the two halves differ");
+    }
+}
+
 /// For a file under another name: what its first lines look like.
 std::optional<TextKind> guess_kind(std::string_view text) {
     if (text.starts_with("OTTLACAT")) return TextKind::catalogue;
     if (text.starts_with('{')) return TextKind::clean_shutdown;
     if (text.starts_with("version: ")) return TextKind::partition_metadata;
     if (text.find("cluster.id=") != std::string_view::npos) return TextKind::meta_properties;
+    if (text.starts_with("1\nreign ")) return TextKind::moved;
     LineWalk lines(text);
     for (int i = 0; i < 3; ++i) {
         if (!lines.next()) return TextKind::offsets;
@@ -225,6 +239,7 @@ void print_checkpoint(Source& source, const InspectOptions& options, Report& rep
         case TextKind::clean_shutdown: return print_clean_shutdown(*text, report);
         case TextKind::catalogue: return print_catalogue(*text, options, report);
         case TextKind::retired_journal: return print_retired(*text, report);
+        case TextKind::moved: return print_moved(*text, report);
     }
 }
 

@@ -29,6 +29,10 @@ constexpr ApiHandler kRows[] = {
      handle<protocol::InitProducerIdRequest, handle_init_producer_id>},
     {ApiKey::describe_configs, 1, 4, 1, pipelined,
      handle<protocol::DescribeConfigsRequest, handle_describe_configs>},
+    {ApiKey::alter_replica_log_dirs, 1, 2, 1, alone,
+     handle<protocol::AlterReplicaLogDirsRequest, handle_alter_replica_log_dirs>},
+    {ApiKey::describe_log_dirs, 1, 5, 1, pipelined,
+     handle<protocol::DescribeLogDirsRequest, handle_describe_log_dirs>},
     {ApiKey::describe_cluster, 0, 2, 0, pipelined,
      handle<protocol::DescribeClusterRequest, handle_describe_cluster>},
 };

@@ -5,12 +5,14 @@
 // logged by the handler.
 #pragma once
 
+#include "protocol/alter_replica_log_dirs.h"
 #include "protocol/api_versions.h"
 #include "protocol/create_topics.h"
 #include "protocol/delete_records.h"
 #include "protocol/delete_topics.h"
 #include "protocol/describe_cluster.h"
 #include "protocol/describe_configs.h"
+#include "protocol/describe_log_dirs.h"
 #include "protocol/fetch.h"
 #include "protocol/find_coordinator.h"
 #include "protocol/init_producer_id.h"
@@ -56,6 +58,11 @@ Task<protocol::InitProducerIdResponse> handle_init_producer_id(
 // coordinators.cc
 Task<protocol::FindCoordinatorResponse> handle_find_coordinator(
     Context context, protocol::FindCoordinatorRequest request);
+// log_dirs.cc
+Task<protocol::AlterReplicaLogDirsResponse> handle_alter_replica_log_dirs(
+    Context context, protocol::AlterReplicaLogDirsRequest request);
+Task<protocol::DescribeLogDirsResponse> handle_describe_log_dirs(
+    Context context, protocol::DescribeLogDirsRequest request);
 // configs.cc
 Task<protocol::DescribeConfigsResponse> handle_describe_configs(
     Context context, protocol::DescribeConfigsRequest request);
