@@ -50,6 +50,8 @@ struct TestFaults {
     bool list_aborted_later = false;
     /// A catalogue does not say which files have reserved room behind their batches.
     bool forget_reserved_tail = false;
+    /// A start lets go of the journals before what it replayed is synced.
+    bool drop_journals_before_sweep = false;
 };
 
 }  // namespace ottla

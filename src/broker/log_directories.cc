@@ -161,10 +161,14 @@ BrokerEpoch LogDirectories::previous_broker_epoch() const {
     return first;
 }
 
-Task<Status> LogDirectories::recover_and_serve() {
-    for (const auto& directory : directories_) CO_TRY_STATUS(co_await directory->recover());
+Task<Status> LogDirectories::replay_and_serve() {
+    for (const auto& directory : directories_) CO_TRY_STATUS(co_await directory->replay());
     for (const auto& directory : directories_) CO_TRY_STATUS(co_await directory->begin_serving());
     co_return Status();
+}
+
+Task<Status> LogDirectories::settle(size_t index) {
+    co_return co_await directories_[index]->settle();
 }
 
 std::vector<std::string> LogDirectories::damage() const {

@@ -39,6 +39,7 @@ inline constexpr std::array kPlantedBugs = {
     PlantedBug{"strict-without-sync", &TestFaults::strict_without_sync},
     PlantedBug{"list-aborted-later", &TestFaults::list_aborted_later},
     PlantedBug{"forget-reserved-tail", &TestFaults::forget_reserved_tail},
+    PlantedBug{"drop-journals-before-sweep", &TestFaults::drop_journals_before_sweep},
 };
 
 /// The storage scenario does all that they need.
