@@ -4,7 +4,8 @@
 One broker (Ottla, or Apache Kafka with --system kafka) is filled once; then each round loads it, kills it and starts it
 again with a client already knocking. `answered` is the first connection taken, `read` the first old record, `written`
 the first new one. The segments are as large as the topic's settings let them grow, so with few partitions most of the
-data lies in active segments. ./dev bench restart --help
+data lies in active segments. With --build several programs start on the same directory in turn, each as often.
+./dev bench restart --help
 """
 import argparse
 import json
@@ -40,6 +41,8 @@ def arguments():
     parser.add_argument("--load-seconds", type=float, default=3, help="full load before each kill")
     parser.add_argument("--cold", action="store_true", help="drop the page cache before each start (needs root)")
     parser.add_argument("--system", choices=["ottla", "kafka"], default="ottla")
+    parser.add_argument("--build", action="append", default=[], metavar="NAME=PROGRAM",
+                        help="compare these builds of Ottla; the first round is that of the first one")
     parser.add_argument("--override", action="append", default=[], metavar="KEY=VALUE", help="of Ottla's settings")
     parser.add_argument("--output", choices=["table", "json"], default="table")
     parser.add_argument("--log", action="store_true", help="print what the broker logged in each start")
@@ -109,7 +112,13 @@ def log_since(broker, at):
         return file.read()
 
 
-def one_round(options, bench, broker):
+def contestants(options, broker):
+    """(name, program) in the order of their turns."""
+    named = [tuple(word.split("=", 1)) for word in options.build]
+    return named or [(broker.name, broker.programs["ottla"] if options.system == "ottla" else "")]
+
+
+def one_round(options, bench, broker, program):
     writer = bench.start_load(broker, "produce", TOPIC, "--seconds", 60, *options_of_load(options))
     time.sleep(1 + options.load_seconds)
     broker.kill()
@@ -121,6 +130,8 @@ def one_round(options, bench, broker):
     at = log_size(broker)
     knocking = bench.start_load(broker, "reread", TOPIC, "--partitions", 1, "--patience", 120)
     time.sleep(0.3)  # The client is up and refused: its own start is not counted.
+    if program:
+        broker.programs = broker.programs | {"ottla": program}
     began = broker.start()
     found = bench.figures(knocking)
     took = {key: (found[f"{key}_ns"] - began) / 1e6 for key in ("answered", "read", "written")}
@@ -137,15 +148,17 @@ def summary(rounds):
 def main():
     options = arguments()
     parent = tempfile.mkdtemp(prefix="restart-", dir=options.directory)
-    rounds, about, broker, bench = [], machine.facts(parent, ""), None, None
+    rounds, about, broker, bench = {}, machine.facts(parent, ""), None, None
     try:
         broker, bench = make(options, parent)
         broker.start()
         bench.load(broker, "first", "early", "--partitions", 1)
         fill(options, bench, broker)
         for number in range(options.rounds):
-            rounds.append(one_round(options, bench, broker))
-            say(f"round {number + 1}: " + ", ".join(f"{key} {value:.0f} ms" for key, value in rounds[-1].items()))
+            for name, program in contestants(options, broker):
+                took = one_round(options, bench, broker, program)
+                rounds.setdefault(name, []).append(took)
+                say(f"round {number + 1}: {name}: " + ", ".join(f"{key} {value:.0f} ms" for key, value in took.items()))
         about["stored_gib"] = round(stored(broker)[0] / GIB, 1)
         about["files"] = stored(broker)[1]
     except measures.Failed as problem:
@@ -160,12 +173,14 @@ def main():
     shown = ("system", "partitions", "segment_bytes", "batch_bytes", "idempotent", "cold", "override")
     about |= {key: getattr(options, key) for key in shown}
     if options.output == "json":
-        print(json.dumps({"machine": about, "rounds": rounds, "summary": summary(rounds)}, indent=1))
+        summaries = {name: summary(one) for name, one in rounds.items()}
+        print(json.dumps({"machine": about, "rounds": rounds, "summary": summaries}, indent=1))
     else:
         print("\n".join(f"{key}: {value}" for key, value in about.items()))
-        print(f"\nms from exec to the first ...   best  median   worst  (of {len(rounds)} rounds)")
-        for key, row in summary(rounds).items():
-            print(f"{key:28} {row['best']:7.0f} {row['median']:7.0f} {row['worst']:7.0f}")
+        print(f"\nms from exec to the first ...   best  median   worst  (of {options.rounds} rounds)")
+        for name, one in rounds.items():
+            for key, row in summary(one).items():
+                print(f"{name + ': ' + key:28} {row['best']:7.0f} {row['median']:7.0f} {row['worst']:7.0f}")
     return 0
 
 

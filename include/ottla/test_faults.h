@@ -54,6 +54,8 @@ struct TestFaults {
     bool forget_move_mark = false;
     /// A copy on its way to another directory keeps what a truncation took from the log.
     bool copy_ignores_truncation = false;
+    /// A start lets go of the journals before what it replayed is synced.
+    bool drop_journals_before_sweep = false;
 };
 
 }  // namespace ottla

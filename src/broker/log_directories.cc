@@ -170,13 +170,17 @@ BrokerEpoch LogDirectories::previous_broker_epoch() const {
     return first;
 }
 
-Task<Status> LogDirectories::recover_and_serve() {
-    for (const auto& directory : directories_) CO_TRY_STATUS(co_await directory->recover());
+Task<Status> LogDirectories::replay_and_serve() {
+    for (const auto& directory : directories_) CO_TRY_STATUS(co_await directory->replay());
     std::vector<storage::LogDirectory*> all;
     for (const auto& directory : directories_) all.push_back(directory.get());
     CO_TRY_STATUS(co_await storage::settle_moved_logs(ports_.files, std::move(all)));
     for (const auto& directory : directories_) CO_TRY_STATUS(co_await directory->begin_serving());
     co_return Status();
+}
+
+Task<Status> LogDirectories::settle(size_t index) {
+    co_return co_await directories_[index]->settle();
 }
 
 std::vector<std::string> LogDirectories::damage() const {

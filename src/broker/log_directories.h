@@ -39,8 +39,13 @@ public:
     /// -1 unless every directory was closed cleanly by the same incarnation.
     [[nodiscard]] BrokerEpoch previous_broker_epoch() const;
 
-    /// Everything on disk is in segments, and from here on the directories are not clean.
-    Task<Status> recover_and_serve();
+    /// Every log can be read, and from here on the directories are not clean.
+    Task<Status> replay_and_serve();
+    /// Of one of served(): what was replayed there is synced, the journals of the last life are gone.
+    Task<Status> settle(size_t index);
+    [[nodiscard]] const storage::RestartFigures& restart(size_t index) const {
+        return directories_[index]->restart();
+    }
     /// What was wrong with small files, a line each.
     [[nodiscard]] std::vector<std::string> damage() const;
     /// Clean stop: `checkpoints` of all shards, one entry a directory in the order of served().

@@ -27,6 +27,7 @@ constexpr uint64_t kReceivePart = 512;  ///< As many reads may come at once befo
 constexpr uint64_t kJournalFile = 32 * kMebibyte;
 constexpr uint64_t kSmallJournalFile = 16 * kMebibyte;
 constexpr uint64_t kSmallBudget = 64 * kMebibyte;
+constexpr uint64_t kMostReplayed = 512 * kMebibyte;
 constexpr uint64_t kRoomForPageCache = 512 * kMebibyte;
 constexpr uint64_t kRoomForHeap = 128 * kMebibyte;
 
@@ -52,6 +53,7 @@ MemoryPlan plan_memory(int64_t asked, uint64_t allowed, uint32_t shards) {
     plan.receive_bytes = std::clamp(received, kLeastReceived, kMostReceived);
     plan.journal_file_bytes = unknown || budget >= kSmallBudget ? kJournalFile : kSmallJournalFile;
     plan.returns_large_blocks = !unknown && budget < kRoomForHeap;
+    plan.replay_bytes = unknown ? kMostReplayed : std::min(budget / 4, kMostReplayed);
     plan.direct_flush = !unknown && budget < kRoomForPageCache;
     return plan;
 }

@@ -38,6 +38,8 @@ struct MemoryPlan {
     bool returns_large_blocks = false;
     /// Journal files: their blocks in the page cache are the kernel's while they are made.
     uint64_t journal_file_bytes = 0;
+    /// Of the journals, while a start replays them and nobody uses the rest. Of the whole process.
+    size_t replay_bytes = 0;
 };
 
 /// For one shard of `shards`. `asked`: ottla.memory.bytes, 0 for a share of `allowed`; neither

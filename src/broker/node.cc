@@ -14,6 +14,7 @@ using namespace std::chrono_literals;
 /// How long a node waits for its own metadata before it says that something is wrong.
 constexpr Duration kStartLimit = 60s;
 constexpr Duration kApplyLimit = 30s;
+constexpr Duration kFullDiskInterval = 500ms;
 
 template <class Response>
 void refuse_all(Response& response,
@@ -38,8 +39,21 @@ void refuse_all(protocol::DeleteTopicsResponse& response,
     }
 }
 
-Task<Status> open_store(Shard& shard, std::vector<storage::ServedDirectory> directories) {
-    co_return co_await shard.store().open(std::move(directories));
+Task<Status> prepare_store(Shard& shard, std::vector<storage::ServedDirectory> directories) {
+    co_return co_await shard.store().prepare(std::move(directories));
+}
+
+Task<Status> begin_writing(Shard& shard, std::string log_dir) {
+    co_return co_await shard.store().begin_writing(std::move(log_dir));
+}
+
+Task<Status> lose_directory(Shard& shard, std::string log_dir, Error why) {
+    shard.store().take_offline(log_dir, why);
+    co_return Status();
+}
+
+double milliseconds(Duration span) {
+    return std::chrono::duration<double, std::milli>(span).count();
 }
 
 /// Flushed, checkpointed and closed; what the checkpoint files should say, a list for each
@@ -74,14 +88,14 @@ Task<Status> Node::open(storage::StorageSettings storage) {
     CO_TRY(directories_, co_await LogDirectories::open(ports_, facts_, storage));
     facts_.cluster_id = directories_->identity().cluster_id;
     CO_TRY_STATUS(co_await open_quorum());
-    CO_TRY_STATUS(co_await directories_->recover_and_serve());
+    CO_TRY_STATUS(co_await directories_->replay_and_serve());
     for (const std::string& line : directories_->damage()) {
         log_.write(LogLevel::warning, "damage: " + line);
     }
     partitions_.found(directories_->logs(), directories_->copies(), directories_->served());
     const auto served = directories_->served();
     for (uint32_t index = 0; index < shards_.size(); ++index) {
-        auto work = [served](Shard& there) { return open_store(there, served); };
+        auto work = [served](Shard& there) { return prepare_store(there, served); };
         auto opening = shards_[0]->on(ShardIndex{index}, std::move(work));
         CO_TRY_STATUS(co_await std::move(opening));
     }
@@ -98,6 +112,57 @@ Task<Status> Node::join(std::vector<AdvertisedListener> listeners) {
     assign_misplaced();
     partitions_.report_strays();
     co_return Status();
+}
+
+void Node::begin_settling() {
+    if (!std::exchange(settling_, true)) ports_.runtime.spawn(settle_in_background());
+}
+
+Task<> Node::settle_in_background() {
+    const Gate::Pass pass = background_.enter();
+    if (pass) co_await settle();
+}
+
+Task<> Node::settle() {
+    const auto served = directories_->served();
+    for (size_t i = 0; i < served.size(); ++i) {
+        const Status settled = co_await settle_one(i);
+        if (!settled) co_await take_offline(served[i].path, settled.error());
+    }
+}
+
+/// A full disk is waited for, as the journals wait for it: the old ones are kept meanwhile.
+Task<Status> Node::settle_one(size_t index) {
+    const std::string path = directories_->served()[index].path;
+    Status settled = co_await directories_->settle(index);
+    while (!settled && settled.error().code == ErrorCode::no_space && !leaving_) {
+        auto sleep = ports_.runtime.sleep_for(kFullDiskInterval);
+        auto leaving = failed_.wait();
+        co_await when_any(sleep, leaving);
+        settled = co_await directories_->settle(index);
+    }
+    CO_TRY_STATUS(settled);
+    for (uint32_t i = 0; i < shards_.size(); ++i) {
+        auto work = [path](Shard& there) { return begin_writing(there, path); };
+        CO_TRY_STATUS(co_await shards_[0]->on(ShardIndex{i}, std::move(work)));
+    }
+    const storage::RestartFigures& took = directories_->restart(index);
+    if (took.groups == 0) co_return Status();
+    log_.write(
+        LogLevel::info,
+        fmt::format("log directory {}: after an unclean stop {:.1f} MiB of journals, {} groups: "
+                    "read in {:.0f} ms, replayed in {:.0f} ms, synced behind that in {:.0f} ms",
+                    path, static_cast<double>(took.journal_bytes) / (1024 * 1024), took.groups,
+                    milliseconds(took.finding), milliseconds(took.replaying),
+                    milliseconds(took.settling)));
+    co_return Status();
+}
+
+Task<> Node::take_offline(std::string log_dir, Error why) {
+    for (uint32_t i = 0; i < shards_.size(); ++i) {
+        auto work = [log_dir, why](Shard& there) { return lose_directory(there, log_dir, why); };
+        (void)co_await shards_[0]->on(ShardIndex{i}, std::move(work));
+    }
 }
 
 Task<Status> Node::open_quorum() {
@@ -378,6 +443,8 @@ Task<Status> Node::leave() {
     failed_.notify_all();
     published_changed_.notify_all();
     applied_.notify_all();
+    // What was acknowledged in an earlier life is settled in any case, or the directory lost.
+    if (stores_open_ && !std::exchange(settling_, true)) co_await settle();
     co_await background_.close();
     co_await close_partitions();
     std::optional<storage::MetadataEnd> metadata;

@@ -3,11 +3,13 @@
 // shard 0.
 //
 //   open   directories locked, formatted if new; the metadata log read and judged: a start that is
-//          refused by then has changed nothing; directories recovered, served; every LogStore open
+//          refused by then has changed nothing; directories replayed, served; every LogStore prepared
 //   join   the metadata log is led; the controller registers; this incarnation registers (which moves the leader epochs of
 //   what
 //          the old one led), the image of that moment is loaded, the broker is unfenced, and what
 //          follows is applied in order as it is committed
+//   settle what was replayed is synced, then this life's journals begin: until then records are read, and
+//          what is written waits. Behind the first answer, because nothing else takes as long
 //   leave  waiters failed, partitions closed, logs flushed and checkpointed, quorum closed,
 //   directories closed
 //
@@ -43,6 +45,8 @@ public:
 
     Task<Status> open(storage::StorageSettings storage);
     Task<Status> join(std::vector<AdvertisedListener> listeners);
+    /// After join, once clients are served; in the background.
+    void begin_settling();
     /// Also after an open or join that failed.
     Task<Status> leave();
     /// Until the node cannot go on, or leave() has begun (cancelled).
@@ -70,6 +74,10 @@ private:
 
     Task<Status> open_stores(storage::StorageSettings storage);
     Task<Status> open_quorum();
+    Task<> settle_in_background();
+    Task<> settle();
+    Task<Status> settle_one(size_t index);
+    Task<> take_offline(std::string log_dir, Error why);
     Task<Status> lead_quorum();
     Task<Status> register_controller();
     Task<Status> register_broker(std::vector<AdvertisedListener> listeners);
@@ -95,6 +103,7 @@ private:
     std::deque<Published> published_;
     Offset applied_end_{0};
     bool stores_open_ = false;
+    bool settling_ = false;
     bool leaving_ = false;
     std::optional<Error> failure_;
     std::set<std::string> lost_directories_;

@@ -109,6 +109,7 @@ storage::StorageSettings storage_of(const broker::NodeFacts& facts) {
     storage.index_cache_bytes = facts.memory.index_cache_bytes;
     storage.chunk_budget_bytes = facts.memory.hot_tail_bytes;
     storage.journal_file_bytes = facts.memory.journal_file_bytes;
+    storage.replay_bytes = facts.memory.replay_bytes;
     storage.direct_flush = facts.memory.direct_flush;
     storage.cleaner_map_bytes =
         std::min(storage.cleaner_map_bytes, facts.memory.cleaner_map_bytes);
@@ -134,6 +135,7 @@ public:
         CO_TRY(std::vector<broker::AdvertisedListener> advertised, advertise());
         CO_TRY_STATUS(co_await node_->join(std::move(advertised)));
         co_await server_->serve();
+        node_->begin_settling();
         co_return Status();
     }
 

@@ -27,11 +27,11 @@ Journal::Journal(Runtime& runtime,
       settings_(settings),
       listener_(listener),
       files_(runtime, files, identity_.directory, settings),
+      id_(runtime.random()),
       wake_(runtime),
       progress_(runtime) {}
 
 Task<Status> Journal::open() {
-    id_ = runtime_.random();
     CO_TRY_STATUS(co_await files_.open());
     running_ = true;
     runtime_.spawn(run());

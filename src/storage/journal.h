@@ -61,7 +61,7 @@ public:
             const StorageSettings& settings,
             JournalListener& listener);
 
-    /// Makes the first file; the writer runs from here on.
+    /// Makes the first file; the writer runs from here on. Entries may have been placed before.
     Task<Status> open();
     /// Writes what is there, then nothing more; the files are removed. For a clean stop, after the
     /// last effect.
@@ -89,7 +89,7 @@ public:
     /// it.
     void lower_marks(uint64_t instance, Offset end);
 
-    /// Drawn when it begins.
+    /// Drawn when it is made.
     [[nodiscard]] uint64_t id() const { return id_; }
     /// The open group, or the last one.
     [[nodiscard]] uint64_t newest_group() const { return next_sequence_ - 1; }
@@ -145,7 +145,7 @@ private:
     const StorageSettings& settings_;
     JournalListener& listener_;
     JournalFiles files_;
-    uint64_t id_ = 0;
+    const uint64_t id_;
 
     std::deque<std::unique_ptr<Chunk>> chunks_;
     std::vector<BlockRef> spare_;

@@ -17,7 +17,9 @@ namespace {
 
 constexpr std::string_view kRetiredPrefix = ".ottla-retired-";
 constexpr uint64_t kWindowBytes = 4ULL * 1024 * 1024;
-constexpr size_t kFilesAtOnce = 4;
+/// Two threads read: while one copies from the disk the other's bytes are checked.
+constexpr size_t kChainsAtOnce = 2;
+constexpr size_t kFilesAtOnce = 2;
 /// More than most groups are.
 constexpr uint64_t kFrontBytes = 128ULL * 1024;
 /// More than one group can hold: a larger length is not a length.
@@ -27,12 +29,36 @@ std::string retired_path(const std::string& directory, ShardIndex shard) {
     return join_path(directory, fmt::format("{}{}", kRetiredPrefix, shard.value()));
 }
 
-/// Finds the intact groups of one file.
+/// Past the page cache, in whole reads: nobody reads it a second time.
+Task<Result<std::unique_ptr<File>>> open_journal(FileSystem& files, std::string path) {
+    OpenOptions options;
+    options.direct = true;
+    CO_TRY(auto file, co_await files.open(path, options));
+    if (file->opened_size() % kJournalBlockBytes == 0) co_return file;
+    co_return co_await files.open(path, OpenOptions{});  // No file of ours, or cut off.
+}
+
+/// What is known of one file of a chain.
+struct ScannedFile {
+    /// Of the group that it begins with, if that is intact: it says which use of the file this is.
+    std::optional<ReplayGroup> front;
+    /// The first bytes of the file, for the scan.
+    Buffer begin;
+    std::vector<ReplayGroup> groups;
+    bool scanned = false;
+};
+
+/// Finds the intact groups of one file. Each byte of it is read once: what a window has of a group that goes
+/// on behind it is carried into the next one.
 class GroupScanner {
 public:
-    GroupScanner(std::unique_ptr<File> file, uint64_t size) : file_(std::move(file)), size_(size) {}
+    GroupScanner(std::unique_ptr<File> file, ReplayMemory& memory)
+        : file_(std::move(file)), size_(file_->opened_size()), memory_(memory) {}
 
-    Task<Status> scan(std::vector<ReplayGroup>& found, size_t index) {
+    Task<Status> scan(ScannedFile& found, size_t index) {
+        window_ = std::exchange(found.begin, {});
+        // What an older use of the file left in it nobody needs.
+        if (found.front) use_ = found.front->header.file_sequence;
         uint64_t at = 0;
         while (at + kGroupHeaderBytes <= size_) {
             CO_TRY(const auto head, co_await bytes_at(at, kGroupHeaderBytes));
@@ -48,32 +74,56 @@ public:
                 at += kJournalBlockBytes;
                 continue;
             }
-            found.push_back({index, at, *header});
+            found.groups.push_back({index, at, *header, kept(at, *header)});
             at += header->blocks_bytes();
         }
         co_return Status();
     }
 
 private:
+    /// The bytes of a group, as long as there is memory for its window.
+    Buffer kept(uint64_t position, const GroupHeader& header) {
+        if (use_ && header.file_sequence != *use_) return {};
+        if (!keeps_window_) keeps_window_ = memory_.take(window_.block()->capacity());
+        if (!keeps_window_) return {};
+        return window_.slice(position - window_at_, kGroupHeaderBytes + header.payload_bytes);
+    }
+
     Task<Result<std::span<const std::byte>>> bytes_at(uint64_t position, uint64_t length) {
-        if (position < window_at_ || position + length > window_at_ + window_.size()) {
-            const uint64_t wanted = std::min(size_ - position, std::max(length, kWindowBytes));
-            BlockRef block = make_block(wanted);
-            CO_TRY(const size_t got, co_await file_->read(position, wanted, block));
-            window_ = Buffer{std::move(block), 0, got};
-            window_at_ = position;
+        if (position + length > window_at_ + window_.size()) {
+            CO_TRY_STATUS(co_await advance(position, length));
         }
-        const uint64_t skip = position - window_at_;
-        if (skip + length > window_.size()) {
+        co_return window_.span().subspan(position - window_at_, length);
+    }
+
+    Task<Status> advance(uint64_t position, uint64_t length) {
+        const uint64_t end = window_at_ + window_.size();
+        // Blocks that no group begins in may lie wholly before the window.
+        const Buffer rest =
+            position < end ? window_.slice(position - window_at_, end - position) : Buffer{};
+        const uint64_t from = position + rest.size();
+        const uint64_t least = round_up_to_block(length);
+        const uint64_t most = std::max(least, kWindowBytes) - rest.size();
+        const uint64_t wanted = std::min(size_ - from, most);
+        BlockRef block = make_block(rest.size() + wanted, kDirectAlignment);
+        std::ranges::copy(rest.span(), block->data());
+        CO_TRY(const size_t got, co_await file_->read(from, wanted, block, rest.size()));
+        if (rest.size() + got < length) {
             co_return fail(ErrorCode::io_error, "a journal file became shorter");
         }
-        co_return window_.span().subspan(skip, length);
+        window_ = Buffer{std::move(block), 0, rest.size() + got};
+        window_at_ = position;
+        keeps_window_ = false;
+        co_return Status();
     }
 
     std::unique_ptr<File> file_;
     uint64_t size_;
+    ReplayMemory& memory_;
+    std::optional<uint64_t> use_;
     Buffer window_;
     uint64_t window_at_ = 0;
+    bool keeps_window_ = false;
 };
 
 /// Groups of the chain are in order; the one that should stand before the `at`th is not intact.
@@ -139,11 +189,6 @@ Status order_groups(JournalChain& chain, TestFaults faults) {
     return {};
 }
 
-struct ShardFiles {
-    std::vector<std::string> paths;
-    std::set<uint64_t> retired;
-};
-
 Task<Result<std::set<uint64_t>>> read_retired(FileSystem& files, std::string path) {
     std::set<uint64_t> ids;
     CO_TRY(const Buffer text, co_await read_file(files, path, 4096));
@@ -155,19 +200,11 @@ Task<Result<std::set<uint64_t>>> read_retired(FileSystem& files, std::string pat
     co_return ids;
 }
 
-/// What is known of one file of a chain.
-struct ScannedFile {
-    /// Of the group that it begins with, if that is intact: it says which use of the file this is.
-    std::optional<ReplayGroup> front;
-    std::vector<ReplayGroup> groups;
-    bool scanned = false;
-};
-
 /// Reads the files of one shard, as few as it can.
 class ChainScan {
 public:
-    ChainScan(Ports ports, const std::vector<std::string>& paths)
-        : ports_(ports), paths_(paths), files_(paths.size()) {}
+    ChainScan(Ports ports, const std::vector<std::string>& paths, ReplayMemory& memory)
+        : ports_(ports), paths_(paths), memory_(memory), files_(paths.size()) {}
 
     Task<Status> read_fronts() {
         auto each = [this](size_t i) { return read_front(i); };
@@ -246,23 +283,24 @@ private:
     }
 
     Task<Status> read_front(size_t index) {
-        CO_TRY(const auto file, co_await ports_.files.open(paths_[index], OpenOptions{}));
+        CO_TRY(const auto file, co_await open_journal(ports_.files, paths_[index]));
         const uint64_t size = file->opened_size();
         uint64_t wanted = std::min(size, kFrontBytes);
         for (;;) {
-            BlockRef block = make_block(wanted);
+            BlockRef block = make_block(wanted, kDirectAlignment);
             CO_TRY(const size_t got, co_await file->read(0, wanted, block));
-            const std::span<const std::byte> bytes{block->data(), got};
+            files_[index].begin = Buffer{std::move(block), 0, got};
+            const std::span<const std::byte> bytes = files_[index].begin.span();
             const auto header = read_group_header(bytes);
             if (!header || header->payload_bytes > kMostGroup) co_return Status();
             const uint64_t length = kGroupHeaderBytes + header->payload_bytes;
             if (length > size) co_return Status();
             if (length > got && wanted < length) {
-                wanted = length;
+                wanted = std::min<uint64_t>(size, round_up_to_block(length));
                 continue;
             }
             const bool intact = length <= got && group_is_intact(bytes.first(length), *header);
-            if (intact) files_[index].front = ReplayGroup{index, 0, *header};
+            if (intact) files_[index].front = ReplayGroup{index, 0, *header, {}};
             co_return Status();
         }
     }
@@ -274,15 +312,15 @@ private:
     }
 
     Task<Status> scan_file(size_t index) {
-        CO_TRY(auto file, co_await ports_.files.open(paths_[index], OpenOptions{}));
-        const uint64_t size = file->opened_size();
-        GroupScanner scanner(std::move(file), size);
+        CO_TRY(auto file, co_await open_journal(ports_.files, paths_[index]));
+        GroupScanner scanner(std::move(file), memory_);
         files_[index].scanned = true;
-        co_return co_await scanner.scan(files_[index].groups, index);
+        co_return co_await scanner.scan(files_[index], index);
     }
 
     Ports ports_;
     const std::vector<std::string>& paths_;
+    ReplayMemory& memory_;
     std::vector<ScannedFile> files_;
 };
 
@@ -306,69 +344,96 @@ Status check_owner(const JournalChain& chain, const Uuid& directory_id) {
 Status take_groups(JournalChain& chain,
                    const ChainScan& scan,
                    const std::set<uint64_t>& retired,
-                   const Uuid& directory_id,
-                   TestFaults faults) {
+                   const JournalSearch& search) {
     chain.groups = scan.groups();
     std::erase_if(chain.groups, [&retired](const ReplayGroup& group) {
         return retired.contains(group.header.journal_id);
     });
     if (chain.groups.empty()) return {};
     chain.journal_id = chain.groups.front().header.journal_id;
-    TRY_STATUS(check_owner(chain, directory_id));
+    TRY_STATUS(check_owner(chain, search.directory_id));
     TRY_STATUS(check_files(chain));
-    return order_groups(chain, faults);
+    return order_groups(chain, search.faults);
 }
 
-Task<Result<JournalChain>> read_chain(
-    Ports ports, ShardIndex shard, ShardFiles from, Uuid directory_id, TestFaults faults) {
-    JournalChain chain;
-    chain.shard = shard;
-    chain.paths = std::move(from.paths);
-    ChainScan scan(ports, chain.paths);
-    CO_TRY_STATUS(co_await scan.read_fronts());
-    CO_TRY_STATUS(co_await scan.scan_needed());
-    Status taken = take_groups(chain, scan, from.retired, directory_id, faults);
-    if (!taken && !scan.has_scanned_all()) {
-        // What is missing may be where it was not looked for.
-        CO_TRY_STATUS(co_await scan.scan_all());
-        taken = take_groups(chain, scan, from.retired, directory_id, faults);
+/// All chains of a directory; each is found once.
+class JournalFinder {
+public:
+    JournalFinder(Ports ports, const JournalSearch& search)
+        : ports_(ports), search_(search), memory_{.most = search.most_held} {}
+
+    Task<Result<FoundJournals>> find() {
+        FoundJournals found;
+        for (const DirectoryEntry& entry : search_.names) {
+            CO_TRY_STATUS(co_await sort_in(entry.name, found));
+        }
+        std::erase_if(shards_, [](const ShardFiles& one) { return one.chain.paths.empty(); });
+        auto each = [this](size_t i) { return read_chain(shards_[i]); };
+        auto reading = fan_out(ports_.runtime, shards_.size(), kChainsAtOnce, each);
+        CO_TRY_STATUS(co_await std::move(reading));
+        for (ShardFiles& one : shards_) {
+            if (!one.chain.groups.empty()) found.chains.push_back(std::move(one.chain));
+        }
+        found.held_bytes = memory_.held;
+        co_return found;
     }
-    CO_TRY_STATUS(taken);
-    co_return chain;
-}
+
+private:
+    struct ShardFiles {
+        JournalChain chain;
+        std::set<uint64_t> retired;
+    };
+
+    Task<Status> sort_in(std::string name, FoundJournals& found) {
+        const std::string path = join_path(search_.directory, name);
+        if (const auto file = parse_journal_file(name)) {
+            of(file->shard).chain.paths.push_back(path);
+            found.paths.push_back(path);
+        } else if (name.starts_with(kRetiredPrefix)) {
+            uint32_t shard = 0;
+            const std::string_view digits = std::string_view(name).substr(kRetiredPrefix.size());
+            std::from_chars(digits.data(), digits.data() + digits.size(), shard);
+            auto ids = co_await read_retired(ports_.files, path);
+            if (!ids) co_return Status();
+            found.retired.insert(ids->begin(), ids->end());
+            of(ShardIndex{shard}).retired = *std::move(ids);
+        }
+        co_return Status();
+    }
+
+    ShardFiles& of(ShardIndex shard) {
+        const auto at = std::ranges::find(shards_, shard,
+                                          [](const ShardFiles& one) { return one.chain.shard; });
+        if (at != shards_.end()) return *at;
+        shards_.emplace_back().chain.shard = shard;
+        return shards_.back();
+    }
+
+    Task<Status> read_chain(ShardFiles& from) {
+        JournalChain& chain = from.chain;
+        ChainScan scan(ports_, chain.paths, memory_);
+        CO_TRY_STATUS(co_await scan.read_fronts());
+        CO_TRY_STATUS(co_await scan.scan_needed());
+        Status taken = take_groups(chain, scan, from.retired, search_);
+        if (!taken && !scan.has_scanned_all()) {
+            // What is missing may be where it was not looked for.
+            CO_TRY_STATUS(co_await scan.scan_all());
+            taken = take_groups(chain, scan, from.retired, search_);
+        }
+        co_return taken;
+    }
+
+    Ports ports_;
+    const JournalSearch& search_;
+    ReplayMemory memory_;
+    std::vector<ShardFiles> shards_;
+};
 
 }  // namespace
 
-Task<Result<FoundJournals>> find_journals(Ports ports,
-                                          std::string directory,
-                                          Uuid directory_id,
-                                          TestFaults faults) {
-    FileSystem& files = ports.files;
-    CO_TRY(const auto entries, co_await files.list(directory));
-    std::map<ShardIndex, ShardFiles> shards;
-    FoundJournals found;
-    for (const DirectoryEntry& entry : entries) {
-        const std::string path = join_path(directory, entry.name);
-        if (const auto name = parse_journal_file(entry.name)) {
-            shards[name->shard].paths.push_back(path);
-            found.paths.push_back(path);
-        } else if (entry.name.starts_with(kRetiredPrefix)) {
-            uint32_t shard = 0;
-            const std::string_view digits =
-                std::string_view(entry.name).substr(kRetiredPrefix.size());
-            std::from_chars(digits.data(), digits.data() + digits.size(), shard);
-            auto ids = co_await read_retired(files, path);
-            if (!ids) continue;
-            found.retired.insert(ids->begin(), ids->end());
-            shards[ShardIndex{shard}].retired = *std::move(ids);
-        }
-    }
-    for (auto& [shard, from] : shards) {
-        if (from.paths.empty()) continue;
-        CO_TRY(auto chain, co_await read_chain(ports, shard, from, directory_id, faults));
-        if (!chain.groups.empty()) found.chains.push_back(std::move(chain));
-    }
-    co_return found;
+Task<Result<FoundJournals>> find_journals(Ports ports, JournalSearch search) {
+    JournalFinder finder(ports, search);
+    co_return co_await finder.find();
 }
 
 Task<Result<Buffer>> read_group(FileSystem& files, std::string path, ReplayGroup group) {
@@ -382,7 +447,11 @@ Task<Result<Buffer>> read_group(FileSystem& files, std::string path, ReplayGroup
 
 Task<Result<std::optional<Buffer>>> GroupReader::next() {
     if (at_ == chain_.groups.size()) co_return std::nullopt;
-    const ReplayGroup& wanted = chain_.groups[at_];
+    ReplayGroup& wanted = chain_.groups[at_];
+    if (!wanted.bytes.empty()) {
+        ++at_;
+        co_return wanted.bytes;
+    }
     const uint64_t length = kGroupHeaderBytes + wanted.header.payload_bytes;
     const bool held = file_ != nullptr && wanted.file == file_index_ &&
                       wanted.position >= held_from_ &&
@@ -398,7 +467,7 @@ Task<Status> GroupReader::read_ahead() {
     for (size_t i = at_ + 1; i < chain_.groups.size(); ++i) {
         const ReplayGroup& next = chain_.groups[i];
         const uint64_t next_end = next.position + kGroupHeaderBytes + next.header.payload_bytes;
-        const bool behind = next.file == first.file && next.position >= end;
+        const bool behind = next.bytes.empty() && next.file == first.file && next.position >= end;
         if (!behind || next_end - first.position > kWindowBytes) break;
         end = next_end;
     }
@@ -407,7 +476,7 @@ Task<Status> GroupReader::read_ahead() {
         CO_TRY(file_, co_await files_.open(path, OpenOptions{}));
         file_index_ = first.file;
     }
-    BlockRef block = make_block(end - first.position);
+    BlockRef block = make_block(end - first.position, kDirectAlignment);
     CO_TRY(const size_t got, co_await file_->read(first.position, end - first.position, block));
     if (got != end - first.position) co_return fail(ErrorCode::io_error, path + " became shorter");
     held_ = Buffer{std::move(block), 0, got};
@@ -419,7 +488,10 @@ Task<Status> settle_newest_group(FileSystem& files, JournalChain chain) {
     if (chain.groups.empty()) co_return Status();
     const ReplayGroup newest = chain.groups.back();
     const std::string path = chain.paths[newest.file];
-    CO_TRY(const Buffer bytes, co_await read_group(files, path, newest));
+    Buffer bytes = newest.bytes;
+    if (bytes.empty()) {
+        CO_TRY(bytes, co_await read_group(files, path, newest));
+    }
     CO_TRY(const FileStatus status, co_await files.status(path));
     OpenOptions options;
     options.write = true;

@@ -5,7 +5,8 @@
 // (seeded with its file's sequence) is right. The newest group says where replay starts. From there to it every group must
 // be present, intact and name the one before it: a hole is corruption, because group N+1 was only
 // written once N was synced. What comes behind the newest intact group is a torn tail, or an older
-// use of the file, and is not looked at again. Retired: a marker file names journals whose effects
+// use of the file, and is not looked at again. Each byte is read once, as long as there is memory to keep
+// what has to be replayed until it is (JournalSearch::most_held); the rest is read again. Retired: a marker file names journals whose effects
 // are all in synced segments; they are only removed. Errors: corrupt, naming file and group.
 #pragma once
 
@@ -29,6 +30,19 @@ struct ReplayGroup {
     size_t file = 0;  ///< index into JournalChain::paths
     uint64_t position = 0;
     GroupHeader header;
+    /// Header and payload; empty: to be read again.
+    Buffer bytes;
+};
+
+/// What may stay in memory of what was read; by the blocks that it lies in.
+struct ReplayMemory {
+    size_t most = 0;
+    size_t held = 0;
+    bool take(size_t bytes) {
+        if (bytes > most - held) return false;
+        held += bytes;
+        return true;
+    }
 };
 
 /// One journal: the files of one shard of an earlier process.
@@ -46,29 +60,37 @@ struct FoundJournals {
     std::vector<std::string> paths;
     /// Journals that markers name.
     std::set<uint64_t> retired;
+    size_t held_bytes = 0;
 };
 
-Task<Result<FoundJournals>> find_journals(Ports ports,
-                                          std::string directory,
-                                          Uuid directory_id,
-                                          TestFaults faults);
+struct JournalSearch {
+    std::string directory;
+    Uuid directory_id;
+    std::vector<DirectoryEntry> names;  ///< of the directory
+    size_t most_held = 0;
+    TestFaults faults;
+};
+
+Task<Result<FoundJournals>> find_journals(Ports ports, JournalSearch search);
 /// Header and payload of one group of a chain.
 Task<Result<Buffer>> read_group(FileSystem& files, std::string path, ReplayGroup group);
 
 /// All groups of a chain, which outlives it, in order; neighbours in a file are read together.
 class GroupReader {
 public:
-    GroupReader(FileSystem& files, const JournalChain& chain) : files_(files), chain_(chain) {}
+    GroupReader(FileSystem& files, JournalChain& chain) : files_(files), chain_(chain) {}
     /// Header and payload; nothing at the end.
     Task<Result<std::optional<Buffer>>> next();
     /// The one that next() gave.
     [[nodiscard]] const ReplayGroup& group() const { return chain_.groups[at_ - 1]; }
+    /// It is not asked for again: what the chain holds of its bytes goes, except for what others took.
+    void let_go() { chain_.groups[at_ - 1].bytes = {}; }
 
 private:
     Task<Status> read_ahead();
 
     FileSystem& files_;
-    const JournalChain& chain_;
+    JournalChain& chain_;
     size_t at_ = 0;
     std::unique_ptr<File> file_;
     size_t file_index_ = 0;

@@ -54,6 +54,9 @@ struct StorageSettings {
     uint64_t journal_file_bytes = 32ULL * 1024 * 1024;
     /// Replay is bounded by it: at 75 % checkpoints hurry, at 100 % appends are pushed back.
     uint64_t journal_limit_bytes = 128ULL * 1024 * 1024;
+    /// A start keeps so much of the journals in memory between finding and applying it, or what the
+    /// chunks of all shards may take if that is more.
+    size_t replay_bytes = 0;
     Duration checkpoint_interval = std::chrono::seconds(5);
     /// A flush waits this long for more bytes of a log, unless room runs short: one write of a
     /// second's bytes costs as much as one of 20 ms. Readers and replay do not mind (memory, checkpoints).

@@ -61,6 +61,7 @@ bool tells_of_logs(const DirectoryEntry& entry) {
 
 LogDirectory::LogDirectory(Ports ports, std::string path, StorageSettings settings)
     : ports_(ports), path_(std::move(path)), settings_(settings) {}
+LogDirectory::~LogDirectory() = default;
 
 std::string LogDirectory::file(std::string_view name) const { return join_path(path_, name); }
 
@@ -148,7 +149,8 @@ Task<Status> LogDirectory::write_sums(bool stopped, std::optional<MetadataEnd> m
     sums.metadata = metadata;
     std::vector<std::string> names{std::string(kMetaPropertiesFile)};
     if (stopped) {
-        CO_TRY(names, co_await catalogue_names());
+        CO_TRY(const auto entries, co_await ports_.files.list(path_));
+        names = catalogues_among(entries);
         for (const std::string_view name : {kMetaPropertiesFile, kRecoveryPointFile, kLogStartFile,
                                             kHighWatermarkFile, kCleanerOffsetFile, kCleanShutdownFile}) {
             names.emplace_back(name);
@@ -192,32 +194,74 @@ Task<Status> LogDirectory::format(MetaProperties meta) {
 }
 
 Task<Status> LogDirectory::recover() {
-    CO_TRY(FoundJournals found,
-           co_await find_journals(ports_, path_, served().directory_id, settings_.faults));
+    CO_TRY_STATUS(co_await replay());
+    co_return co_await settle();
+}
+
+Task<Status> LogDirectory::replay() {
+    const Instant began = ports_.runtime.now();
+    CO_TRY(const auto names, co_await ports_.files.list(path_));
+    JournalSearch search{.directory = path_,
+                         .directory_id = served().directory_id,
+                         .names = names,
+                         .most_held = Recovery::most_held(settings_),
+                         .faults = settings_.faults};
+    CO_TRY(FoundJournals found, co_await find_journals(ports_, std::move(search)));
     clean_ = clean_ && !guarded_ && found.chains.empty();
-    CO_TRY_STATUS(co_await read_catalogues());
+    CO_TRY_STATUS(co_await read_catalogues(catalogues_among(names)));
     CO_TRY_STATUS(check_journals(found));
-    Recovery recovery(ports_, path_, guarded_, known_, settings_);
-    if (!found.chains.empty()) CO_TRY_STATUS(co_await recovery.run(found.chains));
+    restart_.finding = ports_.runtime.now() - began;
+    recovery_ = std::make_unique<Recovery>(ports_, path_, guarded_, known_, settings_);
+    note_journals(found);
+    if (!found.chains.empty()) {
+        CO_TRY_STATUS(co_await recovery_->replay(std::move(found.chains), names));
+    }
     if (!clean_) previous_broker_epoch_ = BrokerEpoch{-1};
+    CO_TRY(const auto entries, co_await ports_.files.list(path_));
+    CO_TRY_STATUS(co_await find_logs(entries));
+    CO_TRY_STATUS(co_await find_copies(entries));
+    restart_.replaying = ports_.runtime.now() - began - restart_.finding;
+    // Without the guard what opens the logs may cut what the journals would bring again.
+    if (!guarded_) CO_TRY_STATUS(co_await settle());
+    co_return Status();
+}
+
+void LogDirectory::note_journals(const FoundJournals& found) {
+    journal_paths_ = found.paths;
+    for (const JournalChain& chain : found.chains) {
+        journals_[chain.shard] = chain.journal_id;
+        restart_.groups += chain.groups.size();
+        for (const ReplayGroup& group : chain.groups) {
+            restart_.journal_bytes += group.header.blocks_bytes();
+        }
+    }
+}
+
+Task<Status> LogDirectory::settle() {
+    if (recovery_ == nullptr) co_return Status();
+    const Instant began = ports_.runtime.now();
+    const bool early = settings_.faults.drop_journals_before_sweep;
+    if (!journals_.empty() && !early && !swept_) CO_TRY_STATUS(co_await recovery_->sync());
+    swept_ = true;
     CO_TRY_STATUS(co_await remove_leftovers());
-    CO_TRY_STATUS(co_await find_logs(recovery));
-    CO_TRY_STATUS(co_await find_copies());
     // First what was learnt is where it stays, then what told it goes.
     const bool known = guarded_ || !known_.is_empty();
     if (known) {
-        CO_TRY_STATUS(co_await write_recovered(found.chains));
-    } else if (!found.chains.empty()) {
+        CO_TRY_STATUS(co_await write_recovered());
+    } else if (!journals_.empty()) {
         CO_TRY_STATUS(co_await write_checkpoints(checkpoints_of_found()));
     }
     CO_TRY_STATUS(co_await remove_catalogues(!known));
-    known_ = KnownLogs();
     // From here on a crash may leave any subset of the files: they count as applied.
-    for (const JournalChain& chain : found.chains) {
-        CO_TRY_STATUS(co_await retire_journal(ports_.files, path_, chain.shard, chain.journal_id));
+    for (const auto& [shard, journal_id] : journals_) {
+        CO_TRY_STATUS(co_await retire_journal(ports_.files, path_, shard, journal_id));
     }
-    CO_TRY_STATUS(co_await drop_journals(std::move(found.paths)));
-    co_return co_await remove_retired_markers(ports_.files, path_);
+    CO_TRY_STATUS(co_await drop_journals(std::exchange(journal_paths_, {})));
+    CO_TRY_STATUS(co_await remove_retired_markers(ports_.files, path_));
+    recovery_.reset();
+    known_ = KnownLogs();
+    restart_.settling = ports_.runtime.now() - began;
+    co_return Status();
 }
 
 /// A file of a journal that is missing, or has become zeros, is one that was never used, as far as the rest of the
@@ -269,10 +313,9 @@ Task<Status> LogDirectory::drop_journals(std::vector<std::string> paths) {
 
 /// Without a proof that nobody else has been here they are worth nothing: the guard folder after a crash,
 /// after a clean stop the sums of that stop, which name them all.
-Task<Status> LogDirectory::read_catalogues() {
+Task<Status> LogDirectory::read_catalogues(std::vector<std::string> names) {
     known_ = KnownLogs(settings_.faults);
     if (!guarded_ && !ours_) co_return Status();
-    CO_TRY(const auto names, co_await catalogue_names());
     const auto is_catalogue = [](const auto& sum) { return sum.first.starts_with(kCataloguePrefix); };
     const auto summed = std::ranges::count_if(sums_.files, is_catalogue);
     if (!guarded_ && std::cmp_not_equal(summed, names.size())) co_return Status();
@@ -295,22 +338,21 @@ Task<Status> LogDirectory::read_catalogues() {
     co_return Status();
 }
 
-Task<Result<std::vector<std::string>>> LogDirectory::catalogue_names() const {
-    CO_TRY(const auto entries, co_await ports_.files.list(path_));
+std::vector<std::string> LogDirectory::catalogues_among(std::span<const DirectoryEntry> entries) {
     std::vector<std::string> names;
     for (const DirectoryEntry& entry : entries) {
         const bool one = entry.name.starts_with(kCataloguePrefix) && !entry.name.ends_with(".tmp");
         if (one && !entry.is_directory) names.push_back(entry.name);
     }
     std::ranges::sort(names);
-    co_return names;
+    return names;
 }
 
 /// The catalogues and journals of the last life in one: it speaks for every log until a shard does, and
 /// for those that nobody opens.
-Task<Status> LogDirectory::write_recovered(std::vector<JournalChain> chains) {
+Task<Status> LogDirectory::write_recovered() {
     std::set<uint64_t> replaced = known_.journals();
-    for (const JournalChain& chain : chains) replaced.insert(chain.journal_id);
+    for (const auto& [shard, journal_id] : journals_) replaced.insert(journal_id);
     CatalogueWriter writer(served().directory_id, 0, {replaced.begin(), replaced.end()});
     for (const FoundLog& log : logs_) {
         CatalogueEntry entry;
@@ -374,8 +416,8 @@ Task<Status> LogDirectory::remove_leftovers() {
     co_return Status();
 }
 
-Task<Status> LogDirectory::find_logs(const Recovery& recovery) {
-    CO_TRY(const auto entries, co_await ports_.files.list(path_));
+Task<Status> LogDirectory::find_logs(std::vector<DirectoryEntry> entries) {
+    const Recovery& recovery = *recovery_;
     logs_.clear();
     for (const DirectoryEntry& entry : entries) {
         if (!entry.is_directory) continue;
@@ -465,8 +507,7 @@ Task<Status> LogDirectory::read_topic_id(FoundLog& found) {
     co_return Status();
 }
 
-Task<Status> LogDirectory::find_copies() {
-    CO_TRY(const auto entries, co_await ports_.files.list(path_));
+Task<Status> LogDirectory::find_copies(std::vector<DirectoryEntry> entries) {
     copies_.clear();
     for (const DirectoryEntry& entry : entries) {
         const auto name = entry.is_directory ? parse_log_directory(entry.name) : std::nullopt;

@@ -13,15 +13,19 @@
 //   .ottla-catalogue-*     what the journals no longer say (catalogue.h)
 //   {recovery-point,log-start,replication,cleaner}-offset-checkpoint
 //
-// Order of a start: open (lock, read) -> recover (replay, sync, journals removed) -> logs() opened
-// by their shards -> begin_serving. Of a stop: every LogStore::close -> close. Errors: locked,
+// Order of a start: open (lock, read) -> replay -> begin_serving -> logs() opened by their shards, which may
+// read -> settle (sync, journals removed) -> their journals begin. Until settle is done all that acknowledged records
+// depend on is in the journals of the last life, and a crash is followed by the same start again; so no journal of
+// this life may have begun (LogStore::prepare). Of a stop: every LogStore::close -> close. Errors: locked,
 // corrupt (names the file), io_error, inconsistent_cluster_id, kafka_storage_error.
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -40,10 +44,19 @@ namespace ottla::storage {
 
 class Recovery;
 struct FoundJournals;
-struct JournalChain;
+
+/// What a start after an unclean stop had to do, for the operator.
+struct RestartFigures {
+    uint64_t journal_bytes = 0;  ///< that had to be replayed
+    size_t groups = 0;
+    Duration finding{};    ///< journals and catalogues read and judged
+    Duration replaying{};  ///< until every log could be read
+    Duration settling{};   ///< until the journals were not needed any more
+};
 
 class LogDirectory {
 public:
+    ~LogDirectory();
     /// Makes the directory if it is absent (its parents must exist), locks it, reads
     /// meta.properties and the clean-shutdown file. Changes nothing else.
     static Task<Result<std::unique_ptr<LogDirectory>>> open(Ports ports,
@@ -67,10 +80,16 @@ public:
     [[nodiscard]] const std::vector<Damage>& damage() const { return damage_; }
 
     Task<Status> format(MetaProperties meta);
-    /// Replays every journal found, whatever the shard count was, into the segments, syncs, removes
-    /// them. A stale journal over bytes that somebody else wrote is refused by name (corrupt).
+    /// Replays every journal found, whatever the shard count was, into the segments. A stale journal over
+    /// bytes that somebody else wrote is refused by name (corrupt). Without the guard it settles too.
+    Task<Status> replay();
+    /// What was replayed is synced, what is known of the logs written, then the journals are removed.
+    /// no_space: nothing is lost by it; ask again.
+    Task<Status> settle();
+    /// Both.
     Task<Status> recover();
-    /// What is there after recover(), in order of names; without `__cluster_metadata` and
+    [[nodiscard]] const RestartFigures& restart() const { return restart_; }
+    /// What is there after replay(), in order of names; without `__cluster_metadata` and
     /// leftovers.
     [[nodiscard]] const std::vector<FoundLog>& logs() const { return logs_; }
     /// Copies that somebody, Kafka perhaps, was making of logs of other directories (log_move.h): to be
@@ -96,17 +115,18 @@ private:
     Task<Status> write_sums(bool stopped, std::optional<MetadataEnd> metadata = {});
     Task<Result<OffsetCheckpoint>> read_checkpoint(std::string_view name);
     void note_damage(std::string_view name, std::string_view what);
-    Task<Status> find_logs(const Recovery& recovery);
+    Task<Status> find_logs(std::vector<DirectoryEntry> entries);
+    void note_journals(const FoundJournals& found);
     [[nodiscard]] bool look_up(FoundLog& found, const Recovery& recovery) const;
     Task<Status> read_checkpoints(std::vector<FoundLog*> unknown);
     Task<Status> read_topic_id(FoundLog& found);
-    Task<Status> find_copies();
+    Task<Status> find_copies(std::vector<DirectoryEntry> entries);
     Task<Status> remove_leftovers();
     [[nodiscard]] Status check_journals(const FoundJournals& found) const;
     Task<Status> drop_journals(std::vector<std::string> paths);
-    Task<Status> read_catalogues();
-    Task<Result<std::vector<std::string>>> catalogue_names() const;
-    Task<Status> write_recovered(std::vector<JournalChain> chains);
+    Task<Status> read_catalogues(std::vector<std::string> names);
+    static std::vector<std::string> catalogues_among(std::span<const DirectoryEntry> entries);
+    Task<Status> write_recovered();
     Task<Status> remove_catalogues(bool recovered_too);
     [[nodiscard]] std::vector<LogCheckpoint> checkpoints_of_found() const;
     [[nodiscard]] std::string file(std::string_view name) const;
@@ -123,6 +143,13 @@ private:
     /// Journal files that nobody needs.
     std::set<std::string> dropped_;
     KnownLogs known_;
+    /// From replay to settle.
+    std::unique_ptr<Recovery> recovery_;
+    /// What was replayed, and the files of it and of retired ones.
+    std::map<ShardIndex, uint64_t> journals_;
+    std::vector<std::string> journal_paths_;
+    RestartFigures restart_;
+    bool swept_ = false;
     BrokerEpoch previous_broker_epoch_{-1};
     bool empty_ = false;
     bool clean_ = false;

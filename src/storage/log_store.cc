@@ -108,6 +108,19 @@ LogStore::LogStore(Ports ports, StorageSettings settings, StoreObserver* observe
 LogStore::~LogStore() = default;
 
 Task<Status> LogStore::open(std::vector<ServedDirectory> directories) {
+    CO_TRY_STATUS(co_await prepare(directories));
+    for (const ServedDirectory& served : directories) {
+        CO_TRY_STATUS(co_await begin_writing(served.path));
+    }
+    co_return Status();
+}
+
+Task<Status> LogStore::begin_writing(std::string log_dir) {
+    CO_TRY(ShardDirectory* const home, parts_->directory(log_dir));
+    co_return co_await home->begin_writing();
+}
+
+Task<Status> LogStore::prepare(std::vector<ServedDirectory> directories) {
     // Nobody can tell which directories are on one disk: they are treated as if all were.
     const uint64_t sharing = uint64_t{parts_->settings.shards} * directories.size();
     for (const ServedDirectory& served : directories) {

@@ -160,8 +160,13 @@ public:
     LogStore(const LogStore&) = delete;
     LogStore& operator=(const LogStore&) = delete;
 
-    /// Begins this shard's journal in each directory and starts the flushers.
+    /// Prepares, and begins to write in each directory.
     Task<Status> open(std::vector<ServedDirectory> directories);
+    /// Logs can be opened and read. What is appended waits in memory, where `has_room` bounds it, and nothing
+    /// is acknowledged: the journals of the last life may still be needed (LogDirectory::settle).
+    Task<Status> prepare(std::vector<ServedDirectory> directories);
+    /// They are not: this shard's journal begins in that directory, and the flushers start.
+    Task<Status> begin_writing(std::string log_dir);
     /// A log that was there: loads ends, epochs and producer state; scans what an unclean stop left
     /// in doubt.
     Task<Result<Log*>> open_log(FoundLog found, LogConfig config);

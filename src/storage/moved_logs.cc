@@ -116,6 +116,10 @@ Task<Status> settle_moved_logs(FileSystem& files, std::vector<LogDirectory*> dir
             if (all[i].moves == all[0].moves)
                 co_return std::unexpected(two_of(name, all[0], all[i]));
             if (all[i].moves > all[0].moves) std::swap(all[0], all[i]);
+            // What brought them there is needed no more: the journals would miss the folder that goes.
+            for (const Place& place : {all[0], all[i]}) {
+                CO_TRY_STATUS(co_await place.directory->settle());
+            }
             CO_TRY_STATUS(co_await all[i].directory->remove_log(name));
         }
     }

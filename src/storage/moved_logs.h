@@ -40,7 +40,8 @@ Result<MovedMark> parse_moved(std::string_view text);
 /// How often the log in this folder has moved, as far as that counts in `reign`; else 0.
 Task<Result<uint64_t>> count_moves(FileSystem& files, std::string folder, Uuid reign);
 
-/// After recover() of every directory, before any is served: each log is in one of them.
+/// After replay() of every directory, before any is served: each log is in one of them. Directories that have
+/// one that goes are settled first.
 Task<Status> settle_moved_logs(FileSystem& files, std::vector<LogDirectory*> directories);
 
 }  // namespace ottla::storage

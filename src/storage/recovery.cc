@@ -67,7 +67,7 @@ Recovery::Recovery(Ports ports,
       directory_(std::move(directory)),
       guarded_(guarded),
       faults_(settings.faults),
-      most_pending_(std::max(settings.chunk_budget_bytes * settings.shards, kLeastPending)),
+      most_pending_(most_held(settings)),
       descriptors_{.most = settings.open_files * settings.shards},
       known_(known) {}
 
@@ -82,38 +82,51 @@ std::string Recovery::segment_path(const Instance& log,
     return join_path(log.path, offset_file_name(base, suffix));
 }
 
-Task<Status> Recovery::run(std::vector<JournalChain> chains) {
-    for (const JournalChain& chain : chains) {
-        CO_TRY_STATUS(co_await settle_newest_group(files_, chain));
-        CO_TRY_STATUS(co_await first_pass(chain));
+size_t Recovery::most_held(const StorageSettings& settings) {
+    const size_t unused = settings.chunk_budget_bytes * settings.shards;
+    return std::max({settings.replay_bytes, unused, kLeastPending});
+}
+
+Task<Status> Recovery::replay(std::vector<JournalChain> chains, std::vector<DirectoryEntry> names) {
+    chains_ = std::move(chains);
+    for (size_t i = 0; i < chains_.size(); ++i) {
+        CO_TRY_STATUS(co_await settle_newest_group(files_, chains_[i]));
+        CO_TRY_STATUS(co_await first_pass(i));
     }
     std::vector<Instance*> all;
     for (auto& [instance, log] : logs_) {
         look_up(instance, log);
         all.push_back(&log);
     }
-    CO_TRY(const auto entries, co_await files_.list(directory_));
-    for (const DirectoryEntry& entry : entries) {
+    for (const DirectoryEntry& entry : names) {
         if (entry.is_directory) directories_.insert(entry.name);
     }
     auto preparing = fan_out(runtime_, all.size(), kLogsAtOnce,
                              [this, &all](size_t i) { return prepare(*all[i]); });
     CO_TRY_STATUS(co_await std::move(preparing));
-    for (const JournalChain& chain : chains) CO_TRY_STATUS(co_await second_pass(chain));
+    for (size_t i = 0; i < chains_.size(); ++i) CO_TRY_STATUS(co_await second_pass(i));
     auto finishing = fan_out(runtime_, all.size(), kLogsAtOnce,
                              [this, &all](size_t i) { return finish(*all[i]); });
     CO_TRY_STATUS(co_await std::move(finishing));
-    // One sweep writes what all logs have, names too; then each file is only asked whether its bytes
-    // arrived.
-    CO_TRY_STATUS(co_await files_.sync_all(directory_));
+    for (const auto& [instance, log] : logs_) conclude(log);
+    co_return Status();
+}
+
+/// One sweep writes what all logs have, names too; then each file is only asked whether its bytes arrived.
+Task<Status> Recovery::sync() {
+    std::vector<Instance*> all;
+    for (auto& [instance, log] : logs_) all.push_back(&log);
+    const Status swept = co_await files_.sync_all(directory_);
+    // Whatever the reason: it must not look like one that may be tried again.
+    if (!swept) co_return fail(ErrorCode::io_error, swept.error().detail);
     auto settling = fan_out(runtime_, all.size(), kLogsAtOnce,
                             [this, &all](size_t i) { return settle(*all[i]); });
     CO_TRY_STATUS(co_await std::move(settling));
-    for (const auto& [instance, log] : logs_) conclude(log);
     co_return co_await files_.sync_directory(directory_);
 }
 
-Task<Status> Recovery::first_pass(JournalChain chain) {
+Task<Status> Recovery::first_pass(size_t index) {
+    JournalChain& chain = chains_[index];
     uint64_t ordinal = 0;
     GroupReader reader(files_, chain);
     for (;;) {
@@ -357,9 +370,9 @@ bool Recovery::is_outdated(const Instance& log, const std::string& name) const {
     return false;
 }
 
-Task<Status> Recovery::second_pass(JournalChain chain) {
+Task<Status> Recovery::second_pass(size_t index) {
     uint64_t ordinal = 0;
-    GroupReader reader(files_, chain);
+    GroupReader reader(files_, chains_[index]);
     for (;;) {
         CO_TRY(const std::optional<Buffer> bytes, co_await reader.next());
         if (!bytes) break;
@@ -381,6 +394,7 @@ Task<Status> Recovery::second_pass(JournalChain chain) {
             const auto at = static_cast<size_t>(entry->batch.data() - bytes->data());
             log.run.append(bytes->slice(at, entry->batch.size()));
         }
+        reader.let_go();
         pending_bytes_ += bytes->size();
         if (pending_bytes_ >= most_pending_) CO_TRY_STATUS(co_await flush_runs());
     }

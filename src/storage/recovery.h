@@ -54,7 +54,14 @@ public:
              const KnownLogs& known,
              const StorageSettings& settings = {});
 
-    Task<Status> run(std::vector<JournalChain> chains);
+    /// What it may keep of the journals in memory.
+    [[nodiscard]] static size_t most_held(const StorageSettings& settings);
+
+    /// `names` of the directory. Afterwards every log reads as the journals say, but no power cut must come
+    /// without them.
+    Task<Status> replay(std::vector<JournalChain> chains, std::vector<DirectoryEntry> names);
+    /// All of that is durable: the journals are not needed any more.
+    Task<Status> sync();
     /// Null: no journal speaks of it.
     [[nodiscard]] const ReplayedLog* find(const TopicPartition& log) const;
     /// Instances that were deleted.
@@ -109,8 +116,8 @@ private:
         bool metadata_written = false;
     };
 
-    Task<Status> first_pass(JournalChain chain);
-    Task<Status> second_pass(JournalChain chain);
+    Task<Status> first_pass(size_t index);
+    Task<Status> second_pass(size_t index);
     /// Where an entry stands.
     struct Stand {
         uint64_t journal_id = 0;
@@ -152,9 +159,10 @@ private:
     const std::string directory_;
     const bool guarded_;
     const TestFaults faults_;
-    /// What the journals' memory may take, which nobody uses yet.
+    /// Before what was read of the journals is written; nobody else uses that memory yet.
     const size_t most_pending_;
     ReplayDescriptors descriptors_;
+    std::vector<JournalChain> chains_;
     std::map<uint64_t, Instance> logs_;
     const KnownLogs& known_;
     std::set<std::string> directories_;

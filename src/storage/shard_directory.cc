@@ -54,14 +54,20 @@ ShardDirectory::ShardDirectory(Ports ports,
 
 Task<Status> ShardDirectory::open() {
     CO_TRY_STATUS(co_await look_at_space());
-    CO_TRY_STATUS(co_await journal_.open());
+    // Until then nothing replaces a catalogue of the last life.
+    CHECK(checkpoint_turn_.try_take(1), "nobody makes a checkpoint yet");
+    co_return Status();
+}
+
+void ShardDirectory::start_workers() {
+    writing_ = true;
+    checkpoint_turn_.give_back(1);
     for (size_t i = 0; i < settings_.flush_lanes; ++i) runtime().spawn(flush_worker());
     runtime().spawn(checkpoint_worker());
     runtime().spawn(retention_.run());
     runtime().spawn(cleaner_.run());
     runtime().spawn(scrubber_.run());
     runtime().spawn(space_worker());
-    co_return Status();
 }
 
 void ShardDirectory::add(LogParts& log) {
@@ -97,6 +103,7 @@ Task<bool> ShardDirectory::rest(Duration span) {
 void ShardDirectory::fail_with(const Error& why) {
     if (error_) return;
     error_ = Error{ErrorCode::kafka_storage_error, why.detail};
+    if (!std::exchange(writing_, true)) checkpoint_turn_.give_back(1);
     journal_.fail_with(*error_);
     for (auto& [instance, log] : logs_) {
         if (log->observer != nullptr) log->observer->log_failed(*log->self, *error_);
@@ -525,6 +532,7 @@ Task<bool> ShardDirectory::becomes_durable(uint64_t group) {
 }
 
 Task<Status> ShardDirectory::close() {
+    if (!writing_) fail_with({ErrorCode::no_space, served_.path + ": its journal never began"});
     journal_.stop_waiting_for_space();
     Status done = co_await checkpoint(true);
     // The workers end before their events and lanes do; an offline directory just lets go.

@@ -51,7 +51,10 @@ public:
                    StoreObserver* observer,
                    IndexCache& index_cache);
 
+    /// Logs can be opened, read and appended to, but nothing becomes durable or reaches a file.
     Task<Status> open();
+    /// The journal begins, and everything that works in the background; on a full disk once there is space.
+    Task<Status> begin_writing();
     /// Flushes, finishes and syncs every log, removes the journal. The logs stay for their owner to
     /// drop. A disk without space for that is an error: the next start replays.
     Task<Status> close();
@@ -145,6 +148,8 @@ private:
         FlushDepth depth = FlushDepth::everything;
     };
 
+    Task<> begin_when_possible();
+    void start_workers();
     [[nodiscard]] std::optional<FlushTurn> next_turn();
     Task<> flush_worker();
     Task<> checkpoint_worker();
@@ -184,6 +189,7 @@ private:
     bool catalogue_outdated_ = false;
     uint64_t forgotten_through_ = 0;
     DamageCounts damage_counts_;
+    bool writing_ = false;
     bool pressed_ = false;
     bool takes_direct_ = true;
     bool told_full_ = false;

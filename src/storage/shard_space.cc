@@ -51,6 +51,39 @@ Task<Status> ShardDirectory::look_at_space() {
     co_return Status();
 }
 
+Task<Status> ShardDirectory::begin_writing() {
+    if (error_) co_return std::unexpected(*error_);
+    const Status opened = co_await journal_.open();
+    const bool full = !opened && opened.error().code == ErrorCode::no_space;
+    if (!opened && !full) co_return opened;
+    if (error_) co_return std::unexpected(*error_);
+    if (opened) start_workers();
+    if (full) journal_stalled(opened.error());
+    if (full) runtime().spawn(begin_when_possible());
+    co_return Status();
+}
+
+/// Until then it is as full as one that fills up later.
+Task<> ShardDirectory::begin_when_possible() {
+    const Gate::Pass pass = gate_.enter();
+    while (pass) {
+        const bool goes_on = co_await rest(settings_.disk_interval);
+        if (!goes_on) co_return;
+        const Status opened = co_await journal_.open();
+        if (error_) co_return;
+        if (opened) {
+            if (std::exchange(journal_stalled_, false)) disk_.went_on();
+            start_workers();
+            co_return;
+        }
+        if (opened.error().code != ErrorCode::no_space) {
+            fail_with(opened.error());
+            co_return;
+        }
+        journal_stalled(opened.error());
+    }
+}
+
 /// Idle shards ask nothing; busy ones once an interval, more often when they promise much.
 Task<> ShardDirectory::space_worker() {
     const Gate::Pass pass = gate_.enter();

@@ -25,6 +25,8 @@ TEST(MemoryPlan, LargeMachinesGetNoMoreThanIsOfUse) {
     EXPECT_FALSE(plan.direct_flush) << "the page cache serves readers that lag";
     EXPECT_FALSE(unknown.direct_flush);
     EXPECT_FALSE(plan.returns_large_blocks || unknown.returns_large_blocks);
+    EXPECT_EQ(plan.replay_bytes, 512 * kMebibyte) << "the journals of four shards";
+    EXPECT_EQ(unknown.replay_bytes, plan.replay_bytes);
 }
 
 TEST(MemoryPlan, AGroupOf64MebibytesIsNotOverspent) {
@@ -38,6 +40,7 @@ TEST(MemoryPlan, AGroupOf64MebibytesIsNotOverspent) {
         EXPECT_LE(plan.decompressed_bytes * shards, 8 * kMebibyte)
             << "small batches claim any size";
         EXPECT_EQ(plan.receive_bytes, kMebibyte / 16) << "100 connections at once are 6 MiB";
+        EXPECT_EQ(plan.replay_bytes, 8 * kMebibyte) << "before anybody needs the rest";
     }
 }
 

@@ -41,6 +41,7 @@ inline constexpr std::array kPlantedBugs = {
     PlantedBug{"forget-reserved-tail", &TestFaults::forget_reserved_tail},
     PlantedBug{"forget-move-mark", &TestFaults::forget_move_mark},
     PlantedBug{"copy-ignores-truncation", &TestFaults::copy_ignores_truncation},
+    PlantedBug{"drop-journals-before-sweep", &TestFaults::drop_journals_before_sweep},
 };
 
 /// The storage scenario does all that they need.

@@ -96,6 +96,9 @@ public:
 
     DiskFaults faults;
     DiskStrike strike;
+    /// What was asked for, for tests that count: bytes read of a file, listings of a directory.
+    std::map<std::string, uint64_t> read_bytes;
+    std::map<std::string, uint64_t> listings;
     /// Of those that change or sync something, how many ended so far.
     [[nodiscard]] uint64_t operations() const { return operations_; }
     /// The strike came: nothing ends any more.

@@ -191,6 +191,7 @@ Status SimFileSystem::perform(FileCall& call, FileOp& op, std::optional<ErrorCod
             const std::span<std::byte> into(op.into->data() + op.into_offset, op.length);
             CHECK(op.into_offset + op.length <= op.into->capacity(), "a read fits its block");
             op.transferred = call.node->content.read(op.position, into);
+            disk.read_bytes[path] += op.transferred;
             op.run_work();
             return {};
         }
@@ -316,6 +317,7 @@ Status SimFileSystem::perform(FileSystemOp& op, NameCall& call, std::optional<Er
         }
         case Kind::list: {
             TRY(op.entries, disk_.list(op.path));
+            ++disk_.listings[op.path];
             return {};
         }
         case Kind::sync_directory: return disk_.sync_directory(op.path, call.began_at_version);

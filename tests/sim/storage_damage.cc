@@ -186,7 +186,11 @@ private:
             if (directory != kDirectories[i]) continue;
             Uuid id;
             id.bytes.fill(static_cast<uint8_t>(7 + i));
-            auto finding = storage::find_journals(ports, directory, id, {});
+            const auto names = run(storage_.world, ports.runtime, ports.files.list(directory));
+            if (!names) continue;
+            storage::JournalSearch search{
+                .directory = directory, .directory_id = id, .names = *names};
+            auto finding = storage::find_journals(ports, std::move(search));
             const auto found = run(storage_.world, ports.runtime, std::move(finding));
             newest = !found || in_newest(*found, flip);
         }

@@ -37,7 +37,7 @@ void StorageProgram::directory_failed(const std::string& log_dir, const Error& w
     CHECK(at != kDirectories.end(), "one of the directories failed");
     const auto directory = static_cast<size_t>(at - kDirectories.begin());
     const bool known = std::exchange(offline_[directory], true);
-    if (!world_.may_fail(directory) && !stopping_) {
+    if (!known && !world_.may_fail(directory) && !stopping_) {
         world_.note_failure(log_dir + " is offline without a fault: " + why.detail);
     }
     if (!known) ports_[0].runtime.spawn(spread_failure(log_dir, why));
@@ -74,7 +74,7 @@ Task<> StorageProgram::boot_and_watch() {
             world_.note_failure("checkpoints were not written: " + written.error().detail);
         }
     }
-    while (drivers_running_ != 0) {
+    while (drivers_running_ != 0 || !settled_) {
         static_cast<void>(co_await ports_[0].runtime.sleep_for(kMillisecond));
     }
     const Status stopped = co_await stop();
@@ -126,7 +126,7 @@ Task<Status> StorageProgram::boot() {
         meta.directory_id.bytes.fill(static_cast<uint8_t>(7 + i));
         CO_TRY_STATUS(co_await directories_[i]->format(meta));
     }
-    for (auto& directory : directories_) CO_TRY_STATUS(co_await directory->recover());
+    for (auto& directory : directories_) CO_TRY_STATUS(co_await directory->replay());
     std::vector<storage::LogDirectory*> all;
     for (auto& directory : directories_) all.push_back(directory.get());
     CO_TRY_STATUS(co_await storage::settle_moved_logs(ports_[0].files, std::move(all)));
@@ -136,6 +136,8 @@ Task<Status> StorageProgram::boot() {
         CO_TRY_STATUS(co_await call_on(ports_[0].runtime, ShardIndex{i}, start));
     }
     ++world_.recoveries;
+    // As in a broker, which serves by then.
+    ports_[0].runtime.spawn(settle());
     size_t index = 0;
     for (auto& [name, tested] : world_.logs) {
         LogDriver& driver = *drivers_[index++];
@@ -146,11 +148,46 @@ Task<Status> StorageProgram::boot() {
     co_return Status{};
 }
 
+Task<> StorageProgram::settle() {
+    for (size_t i = 0; i < kDirectories.size(); ++i) {
+        const Status settled = co_await settle_one(i);
+        if (settled) continue;
+        if (may_refuse(settled.error())) {
+            offline_[i] = true;
+        } else {
+            world_.note_failure("a start was not settled: " + settled.error().detail);
+        }
+        for (uint32_t shard = 0; shard < ports_.size(); ++shard) {
+            auto start = [this, shard, i, why = settled.error()](Runtime&) {
+                return hear_of(shard, kDirectories[i], why);
+            };
+            static_cast<void>(co_await call_on(ports_[0].runtime, ShardIndex{shard}, start));
+        }
+    }
+    settled_ = true;
+}
+
+Task<Status> StorageProgram::settle_one(size_t directory) {
+    Status settled = co_await directories_[directory]->settle();
+    while (!settled && settled.error().code == ErrorCode::no_space && !stopping_) {
+        static_cast<void>(co_await ports_[0].runtime.sleep_for(world_.settings.disk_interval));
+        settled = co_await directories_[directory]->settle();
+    }
+    CO_TRY_STATUS(settled);
+    for (uint32_t i = 0; i < ports_.size(); ++i) {
+        auto start = [this, i, directory](Runtime&) {
+            return stores_[i]->begin_writing(kDirectories[directory]);
+        };
+        CO_TRY_STATUS(co_await call_on(ports_[0].runtime, ShardIndex{i}, start));
+    }
+    co_return Status{};
+}
+
 Task<Status> StorageProgram::open_shard(uint32_t shard) {
     storage::LogStore& store = *stores_[shard];
     std::vector<storage::ServedDirectory> served;
     for (const auto& directory : directories_) served.push_back(directory->served());
-    CO_TRY_STATUS(co_await store.open(std::move(served)));
+    CO_TRY_STATUS(co_await store.prepare(std::move(served)));
     size_t index = 0;
     for (auto& [name, tested] : world_.logs) {
         LogDriver& driver = *drivers_[index++];

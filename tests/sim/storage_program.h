@@ -45,6 +45,8 @@ private:
     Task<Status> hear_of(uint32_t shard, std::string log_dir, Error why);
     Task<> boot_and_watch();
     Task<Status> boot();
+    Task<> settle();
+    Task<Status> settle_one(size_t directory);
     Task<Status> open_shard(uint32_t shard);
     Task<std::optional<Error>> resume_move(storage::LogStore& store, storage::Log* log);
     Task<Status> leave_logs(uint32_t shard);
@@ -62,6 +64,7 @@ private:
     std::array<bool, kDirectories.size()> offline_{};
     size_t drivers_running_ = 0;
     bool serving_ = false;
+    bool settled_ = false;
     bool stopping_ = false;
     bool closing_ = false;
     bool stopped_ = false;

@@ -70,6 +70,11 @@ public:
     Ports ports(uint32_t shard = 0) { return bench.process.ports(shard); }
 
     Task<Status> boot() {
+        CO_TRY_STATUS(co_await boot_to_read());
+        co_return co_await finish_boot();
+    }
+    /// As far as a start comes before records can be read.
+    Task<Status> boot_to_read() {
         std::vector<ServedDirectory> served;
         for (const std::string& path : paths) {
             CO_TRY(auto opened, co_await LogDirectory::open(ports(), path, settings));
@@ -77,17 +82,24 @@ public:
             MetaProperties meta = some_meta();
             meta.directory_id.bytes[0] = static_cast<uint8_t>(directories.size() - 1);
             if (one.is_empty()) CO_TRY_STATUS(co_await one.format(meta));
-            CO_TRY_STATUS(co_await one.recover());
+            CO_TRY_STATUS(co_await one.replay());
             CO_TRY_STATUS(co_await one.begin_serving());
             served.push_back(one.served());
         }
         directory = directories.front().get();
         store = std::make_unique<LogStore>(ports(), settings, this);
-        CO_TRY_STATUS(co_await store->open(std::move(served)));
+        CO_TRY_STATUS(co_await store->prepare(std::move(served)));
         for (const auto& one : directories) {
             for (const FoundLog& found : one->logs()) {
                 CO_TRY([[maybe_unused]] Log * log, co_await store->open_log(found, config));
             }
+        }
+        co_return Status();
+    }
+    Task<Status> finish_boot() {
+        for (const auto& one : directories) {
+            CO_TRY_STATUS(co_await one->settle());
+            CO_TRY_STATUS(co_await store->begin_writing(one->path()));
         }
         co_return Status();
     }
