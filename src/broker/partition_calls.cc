@@ -154,8 +154,6 @@ Task<std::vector<ErrorCode>> alter_group(Shard& shard, std::vector<AlterItem> it
     co_return codes;
 }
 
-Task<std::vector<storage::DirectoryUse>> uses_of(Shard& shard) {
-    co_return shard.store().uses();
-}
+Task<std::vector<storage::DirectoryUse>> uses_of(Shard& shard) { co_return shard.store().uses(); }
 
 }  // namespace ottla::broker

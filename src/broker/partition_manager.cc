@@ -286,9 +286,10 @@ void PartitionManager::report_strays() const {
                                found.log_dir, name.topic, name.partition.value()));
     }
     for (const storage::FoundCopy& copy : copies_) {
-        log_.write(LogLevel::warning,
-                   fmt::format("{} is a copy of a log that this broker does not have, and is left alone",
-                               copy.path));
+        log_.write(
+            LogLevel::warning,
+            fmt::format("{} is a copy of a log that this broker does not have, and is left alone",
+                        copy.path));
     }
 }
 

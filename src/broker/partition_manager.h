@@ -40,7 +40,9 @@ public:
     /// A log is in another directory now.
     void moved(const AssignedLog& log);
     /// Logs that were opened since the last call in another directory than the metadata says.
-    [[nodiscard]] std::vector<AssignedLog> take_misplaced() { return std::exchange(misplaced_, {}); }
+    [[nodiscard]] std::vector<AssignedLog> take_misplaced() {
+        return std::exchange(misplaced_, {});
+    }
     /// Nothing in the image knows them: call after the first apply that is up to date.
     void report_strays() const;
 

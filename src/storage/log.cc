@@ -352,7 +352,8 @@ Result<AppendResult> Log::append(const AppendRequest& request) {
                                 duplicate->timestamp};
         }
     }
-    if (log.appends_wait) return fail(ErrorCode::would_block, "its copy is about to take its place");
+    if (log.appends_wait)
+        return fail(ErrorCode::would_block, "its copy is about to take its place");
     const Offset last = base + sent.last_offset_delta();
     const WallTime timestamp =
         request.restamp ? request.restamp->max_timestamp : sent.max_timestamp();

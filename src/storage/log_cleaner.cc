@@ -144,8 +144,8 @@ Task<Status> LogCleaner::give_way(LogParts& log, size_t bytes) {
     co_await home_.runtime().yield();
     const uint64_t most = home_.settings().cleaner_bytes_per_second;
     if (bytes > 0 && most != std::numeric_limits<uint64_t>::max()) co_await slow_down(bytes);
-    const bool ends = home_.error() || home_.gate().is_closed() || log.deleted ||
-                      log.moving != nullptr;
+    const bool ends =
+        home_.error() || home_.gate().is_closed() || log.deleted || log.moving != nullptr;
     if (ends) co_return std::unexpected(given_up(log));
     co_return Status();
 }
@@ -395,7 +395,8 @@ Task<Status> LogCleaner::put_in_place(Cleaning& cleaning,
                                       SegmentGroup group,
                                       std::shared_ptr<Segment> fresh) {
     LogParts& log = cleaning.log;
-    if (log.moving != nullptr || !still_there(cleaning, group)) co_return std::unexpected(given_up(log));
+    if (log.moving != nullptr || !still_there(cleaning, group))
+        co_return std::unexpected(given_up(log));
     JournalGroup& entry =
         log.journal_entry(EntryKind::replaced, cleaning.held[group.last]->base());
     log.mark(entry);

@@ -140,10 +140,9 @@ Task<Result<Log*>> LogStore::open_log(FoundLog found, LogConfig config) {
     if (parts_->logs.contains(found.name)) {
         co_return fail(ErrorCode::already_exists, log_directory_name(found.name));
     }
-    auto parts =
-        std::make_unique<LogParts>(identity_of(found.name, found.topic_id, *home,
-                                               log_directory_name(found.name)),
-                                   config, *home);
+    auto parts = std::make_unique<LogParts>(
+        identity_of(found.name, found.topic_id, *home, log_directory_name(found.name)), config,
+        *home);
     LogParts& own = *parts;
     auto log = std::make_unique<Log>(std::move(parts));
     CO_TRY_STATUS(co_await own.load(found));
@@ -162,9 +161,9 @@ Result<Log*> LogStore::create_log(const NewLog& wanted) {
     if (parts_->logs.contains(wanted.name)) {
         return fail(ErrorCode::already_exists, log_directory_name(wanted.name));
     }
-    auto log = make_log(
-        identity_of(wanted.name, wanted.topic_id, *home, log_directory_name(wanted.name)),
-        wanted.config, *home, wanted.start);
+    auto log =
+        make_log(identity_of(wanted.name, wanted.topic_id, *home, log_directory_name(wanted.name)),
+                 wanted.config, *home, wanted.start);
     Log* const created = log.get();
     parts_->logs.emplace(wanted.name, std::move(log));
     return created;
@@ -222,9 +221,8 @@ Status LogStore::move_log(Log& log, NewMove wanted) {
                     fmt::format("{}: the name is too long for a copy's folder", own.identity.path));
     }
     // At the segment's base: the first batch may begin below the log's start.
-    auto copy = make_log(
-        identity_of(log.name(), own.identity.topic_id, *home, *std::move(name)), own.config, *home,
-        own.segments.front()->base());
+    auto copy = make_log(identity_of(log.name(), own.identity.topic_id, *home, *std::move(name)),
+                         own.config, *home, own.segments.front()->base());
     copy->parts().is_copy = true;
     auto made = std::make_unique<LogMove>(log, std::move(copy), std::move(wanted));
     LogMove& move = *made;
@@ -347,7 +345,8 @@ void LogStore::take_offline(const std::string& log_dir, const Error& why) {
 
 Task<Status> LogStore::close() {
     parts_->closing = true;
-    for (auto& [path, directory] : parts_->directories) directory->journal().stop_waiting_for_space();
+    for (auto& [path, directory] : parts_->directories)
+        directory->journal().stop_waiting_for_space();
     while (!parts_->moves.empty()) {
         for (auto& [name, move] : parts_->moves) move->stop(LogMove::Stop::leave);
         CO_TRY_STATUS(co_await parts_->move_ended.wait());

@@ -183,7 +183,9 @@ public:
     /// its name is too long for a copy's folder.
     Status move_log(Log& log, NewMove wanted);
     /// Of copies that a start found the one that leads elsewhere is begun anew; the others go.
-    Task<Status> resume_move(Log& log, std::vector<FoundCopy> copies, MoveObserver* observer = nullptr);
+    Task<Status> resume_move(Log& log,
+                             std::vector<FoundCopy> copies,
+                             MoveObserver* observer = nullptr);
     /// Where it is being copied to, if it is.
     [[nodiscard]] std::optional<std::string> moves_to(const TopicPartition& name) const;
     /// After move_caught_up.

@@ -116,9 +116,9 @@ TEST(InspectJournal, PrintsEntriesWhenAsked) {
 
 TEST(InspectJournal, ARenameHasItsFoldersNewName) {
     JournalFile file(6, 10);
-    file.group(declare_and_create() + storage::encode_entry({.kind = EntryKind::rename,
-                                                             .instance = 77,
-                                                             .directory_name = "orders-4"}));
+    file.group(declare_and_create() +
+               storage::encode_entry(
+                   {.kind = EntryKind::rename, .instance = 77, .directory_name = "orders-4"}));
     const Printed printed = print_sample(journal(file.text, true));
     ASSERT_TRUE(printed.intact) << printed.verdict;
     ASSERT_EQ(printed.lines.size(), 3U);

@@ -494,9 +494,8 @@ TEST_F(ControllerTest, AReplicaIsAssignedToADirectoryOfItsBrokerAndWhatIsSaidAlr
     EXPECT_EQ(ErrorCode{told.at(0).partitions.at(1).error_code},
               ErrorCode::unknown_topic_or_partition);
     EXPECT_EQ(ErrorCode{told.at(1).partitions.at(0).error_code}, ErrorCode::unknown_topic_id);
-    EXPECT_EQ(
-        ErrorCode{decision.response.directories[1].topics.at(0).partitions.at(0).error_code},
-        ErrorCode::kafka_storage_error)
+    EXPECT_EQ(ErrorCode{decision.response.directories[1].topics.at(0).partitions.at(0).error_code},
+              ErrorCode::kafka_storage_error)
         << "a directory that the broker does not have";
     ASSERT_EQ(decision.records.size(), 1U);
     apply(decision.records);

@@ -219,7 +219,8 @@ Task<Status> StorageProgram::open_shard(uint32_t shard) {
 }
 
 /// Copies that the last life left. Without their log they go.
-Task<std::optional<Error>> StorageProgram::resume_move(storage::LogStore& store, storage::Log* log) {
+Task<std::optional<Error>> StorageProgram::resume_move(storage::LogStore& store,
+                                                       storage::Log* log) {
     if (log == nullptr || world_.damaged) co_return std::nullopt;
     std::vector<storage::FoundCopy> copies;
     for (const auto& directory : directories_) {

@@ -223,8 +223,8 @@ TEST(JournalEntry, EveryKindComesBack) {
     rename.kind = EntryKind::rename;
     rename.instance = 5;
     rename.directory_name = "topic-7";
-    const std::string bytes = encode_entry(declare) + encode_entry(truncate) + encode_entry(erase) +
-                              encode_entry(rename);
+    const std::string bytes =
+        encode_entry(declare) + encode_entry(truncate) + encode_entry(erase) + encode_entry(rename);
     EntryCursor cursor(as_bytes(bytes));
     const auto first = cursor.next();
     ASSERT_TRUE(first && *first);

@@ -204,8 +204,7 @@ TEST(LogMove, ALogThatSomebodyCopiedIntoBothDirectoriesIsRefusedByName) {
     ASSERT_TRUE(bench.bench.run(files.make_directory(kTo + "/t-0")));
     const Buffer text =
         Buffer::copy_of(*bench.bench.disk().contents(kFrom + "/t-0/partition.metadata"));
-    const Status copied =
-        bench.bench.run(write_file(files, kTo + "/t-0/partition.metadata", text));
+    const Status copied = bench.bench.run(write_file(files, kTo + "/t-0/partition.metadata", text));
     ASSERT_TRUE(copied);
     const Status booted = bench.bench.run(bench.boot());
     ASSERT_FALSE(booted);

@@ -50,8 +50,10 @@ std::map<ShardIndex, Moves> plan_moves(const Context& context,
                 const bool there =
                     known != nullptr && known->partition(PartitionIndex{index}) != nullptr;
                 // The directory first, as Kafka does.
-                if (!served) own.error_code = to_wire(ErrorCode::log_dir_not_found);
-                else if (!there) own.error_code = to_wire(ErrorCode::unknown_topic_or_partition);
+                if (!served)
+                    own.error_code = to_wire(ErrorCode::log_dir_not_found);
+                else if (!there)
+                    own.error_code = to_wire(ErrorCode::unknown_topic_or_partition);
                 if (!served || !there) continue;
                 const broker::PartitionKey key{known->id, PartitionIndex{index}};
                 Moves& of_owner = moves[context.shard.owner_of(key)];
