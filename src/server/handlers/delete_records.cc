@@ -57,7 +57,8 @@ Task<DeleteRecordsResponse> handle_delete_records(Context context, DeleteRecords
     DeleteRecordsResponse response;
     auto asking = ask<Result<Offset>>(context, place_answers(context, request, response),
                                       &broker::delete_records_group);
-    for (const auto& [place, low_watermark] : co_await std::move(asking)) {
+    const auto answers = co_await std::move(asking);
+    for (const auto& [place, low_watermark] : answers) {
         fill(response.topics[place.topic].partitions[place.partition], low_watermark);
     }
     co_return response;

@@ -83,7 +83,8 @@ Task<ListOffsetsResponse> handle_list_offsets(Context context, ListOffsetsReques
     ListOffsetsResponse response;
     auto asking = ask<Result<storage::TimestampedOffset>>(
         context, place_answers(context, request, response), &broker::list_offsets_group);
-    for (const auto& [place, found] : co_await std::move(asking)) {
+    const auto answers = co_await std::move(asking);
+    for (const auto& [place, found] : answers) {
         fill(response.topics[place.topic].partitions[place.partition], found);
     }
     co_return response;

@@ -7,6 +7,7 @@
 #include <tuple>
 
 #include "broker/partition_calls.h"
+#include "server/handlers/by_owner.h"
 #include "server/handlers/common.h"
 #include "server/handlers/handlers.h"
 
@@ -19,22 +20,13 @@ using protocol::AlterReplicaLogDirsResponse;
 using protocol::DescribeLogDirsRequest;
 using protocol::DescribeLogDirsResponse;
 
-/// Where a partition's answer belongs.
-struct Slot {
-    size_t topic = 0;
-    size_t partition = 0;
-};
-
-struct Moves {
-    std::vector<broker::AlterItem> items;
-    std::vector<Slot> slots;
-};
+using Moves = ByOwner<broker::AlterItem>;
 
 /// Answers what needs no shard; the rest is sorted by owner.
-std::map<ShardIndex, Moves> plan_moves(const Context& context,
-                                       const AlterReplicaLogDirsRequest& request,
-                                       AlterReplicaLogDirsResponse& response) {
-    std::map<ShardIndex, Moves> moves;
+Moves plan_moves(const Context& context,
+                 const AlterReplicaLogDirsRequest& request,
+                 AlterReplicaLogDirsResponse& response) {
+    Moves moves;
     std::map<std::string, size_t> answers;
     for (const auto& dir : request.dirs) {
         const bool served = context.shard.store().serves(dir.path);
@@ -56,9 +48,8 @@ std::map<ShardIndex, Moves> plan_moves(const Context& context,
                     own.error_code = to_wire(ErrorCode::unknown_topic_or_partition);
                 if (!served || !there) continue;
                 const broker::PartitionKey key{known->id, PartitionIndex{index}};
-                Moves& of_owner = moves[context.shard.owner_of(key)];
-                of_owner.items.push_back({key, dir.path});
-                of_owner.slots.push_back({place, answer.partitions.size() - 1});
+                moves.add(context.shard.owner_of(key), {key, dir.path},
+                          {place, answer.partitions.size() - 1});
             }
         }
     }
@@ -122,17 +113,11 @@ void describe_logs(DirectoryPicture& picture,
 Task<AlterReplicaLogDirsResponse> handle_alter_replica_log_dirs(
     Context context, AlterReplicaLogDirsRequest request) {
     AlterReplicaLogDirsResponse response;
-    std::map<ShardIndex, Moves> moves = plan_moves(context, request, response);
-    for (auto& [owner, of_owner] : moves) {
-        auto work = [items = std::move(of_owner.items)](broker::Shard& there) mutable {
-            return broker::alter_group(there, std::move(items));
-        };
-        auto altering = context.shard.on(owner, std::move(work));
-        const std::vector<ErrorCode> codes = co_await std::move(altering);
-        for (size_t i = 0; i < codes.size(); ++i) {
-            const Slot slot = of_owner.slots[i];
-            response.results[slot.topic].partitions[slot.partition].error_code = to_wire(codes[i]);
-        }
+    auto asking =
+        ask<ErrorCode>(context, plan_moves(context, request, response), &broker::alter_group);
+    const auto answers = co_await std::move(asking);
+    for (const auto& [place, code] : answers) {
+        response.results[place.topic].partitions[place.partition].error_code = to_wire(code);
     }
     co_return response;
 }
