@@ -70,8 +70,31 @@ void end_round(StorageWorld& storage) {
     }
 }
 
+void go_on(StorageWorld& storage, uint64_t events) {
+    for (uint64_t i = 0; i < events && storage.failure.empty(); ++i) {
+        if (!storage.step()) break;
+    }
+}
+
+/// Syncs fail, the process is killed, and the next one finds in the page cache what is not on the disk. The power
+/// goes when it has settled.
+void forgotten_syncs(StorageWorld& storage) {
+    storage.start();
+    if (!storage.run_until_serving()) return;
+    storage.machine.disk().faults.sync_error = 100'000;
+    storage.begin_faults("");
+    go_on(storage, storage.random.between(300, 3000));
+    if (!storage.failure.empty()) return;
+    storage.kill();
+    storage.start();
+    if (!storage.run_until_serving()) return;
+    go_on(storage, storage.random.between(300, 3000));
+    if (storage.failure.empty()) storage.power_cut();
+}
+
 void run_round(StorageWorld& storage) {
-    const uint64_t how = storage.random.below(8);
+    const uint64_t how = storage.random.below(9);
+    if (how == 8) return forgotten_syncs(storage);
     if (how == 0) {
         storage.start();
         storage.world.run_events(storage.random.between(1, 300));
@@ -97,6 +120,8 @@ ScenarioOutcome run_storage_scenario(const ScenarioOptions& options) {
         // Everything still there, and again after the power went without a warning.
         storage.start();
         if (storage.run_until_serving()) {
+            // Before what was replayed is settled, or behind that.
+            go_on(storage, storage.random.between(0, 2000));
             storage.power_cut();
             storage.start();
             storage.run_until_serving();
