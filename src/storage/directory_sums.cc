@@ -3,10 +3,10 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
 #include <iterator>
 
 #include "base/crc32c.h"
+#include "base/numbers.h"
 #include "base/uuid.h"
 #include "ottla/buffer.h"
 
@@ -23,15 +23,6 @@ std::string_view next_word(std::string_view& rest) {
     return word;
 }
 
-template <class T>
-std::optional<T> number(std::string_view text, int base) {
-    T value{};
-    const char* end = text.data() + text.size();
-    const auto [stop, error] = std::from_chars(text.data(), end, value, base);
-    if (error != std::errc{} || stop != end) return std::nullopt;
-    return value;
-}
-
 bool take_line(DirectorySums& sums, std::string_view line) {
     const std::string_view what = next_word(line);
     if (what == "reign") {
@@ -40,20 +31,20 @@ bool take_line(DirectorySums& sums, std::string_view line) {
         return id.has_value();
     }
     if (what == "stop") {
-        const auto at = number<int64_t>(line, 10);
+        const auto at = whole_number<int64_t>(line);
         if (at) sums.stopped = WallTime{*at};
         return at.has_value();
     }
     if (what == "metadata") {
-        const auto base = number<int64_t>(next_word(line), 10);
-        const auto bytes = number<uint64_t>(line, 10);
+        const auto base = whole_number<int64_t>(next_word(line));
+        const auto bytes = whole_number<uint64_t>(line);
         if (base && bytes) sums.metadata = {Offset{*base}, *bytes};
         return base && bytes;
     }
     if (what != "file") return true;  // Of a later version: it has its reasons.
     const std::string name(next_word(line));
-    const auto size = number<uint32_t>(next_word(line), 10);
-    const auto crc = number<uint32_t>(line, 16);
+    const auto size = whole_number<uint32_t>(next_word(line));
+    const auto crc = whole_number<uint32_t>(line, 16);
     if (size && crc) sums.files[name] = {*size, *crc};
     return size && crc;
 }

@@ -7,7 +7,8 @@
 // that it has, or in kFewestFiles small ones, which the reserve of disk_room.h pays for; `can_take`
 // says when appends have to wait for a checkpoint to give a file back.
 //
-// Invariants: a file is used again only after a group that no longer needs it was synced, so replay
+// Invariants: the numbers of files have no gap once all that were begun are made, and a group says how many
+// there were for certain (lasting_files), so that one which is gone is missed; a file is used again only after a group that no longer needs it was synced, so replay
 // can insist on every file it is told to need; a file's name is durable before its first group is
 // written.
 #pragma once

@@ -6,7 +6,8 @@
 // be present, intact and name the one before it: a hole is corruption, because group N+1 was only
 // written once N was synced. What comes behind the newest intact group is a torn tail, or an older
 // use of the file, and is not looked at again. Each byte is read once, as long as there is memory to keep
-// what has to be replayed until it is (JournalSearch::most_held); the rest is read again. Retired: a marker file names journals whose effects
+// what has to be replayed until it is (JournalSearch::most_held); the rest is read again. A file that a group has seen and that is
+// not there is corruption too: nothing else would tell what was in it. Retired: a marker file names journals whose effects
 // are all in synced segments; they are only removed. Errors: corrupt, naming file and group.
 #pragma once
 

@@ -7,6 +7,9 @@
 // The journals say which instance is gone; where they leave a doubt nothing is known. The recovered
 // catalogue of the last start speaks only for logs that no shard has written about since. One
 // damaged catalogue makes all of them worthless: an older one may be older than a truncation.
+//
+// Invariant: a picture is written when its group is durable, so a journal that nobody replayed or retired
+// has that group; one that has not lost records (find_shortened).
 // pure
 #pragma once
 

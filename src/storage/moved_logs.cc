@@ -3,10 +3,10 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
 #include <map>
 
 #include "base/crc32c.h"
+#include "base/numbers.h"
 #include "base/uuid.h"
 #include "ottla/buffer.h"
 #include "storage/atomic_file.h"
@@ -28,15 +28,6 @@ std::optional<std::string_view> take_line(std::string_view& text, std::string_vi
     return value;
 }
 
-template <class T>
-std::optional<T> number(std::string_view text, int base) {
-    T value{};
-    const char* const end = text.data() + text.size();
-    const auto [stop, error] = std::from_chars(text.data(), end, value, base);
-    if (error != std::errc{} || stop != end) return std::nullopt;
-    return value;
-}
-
 struct Place {
     LogDirectory* directory = nullptr;
     Uuid topic_id;
@@ -50,16 +41,6 @@ Error two_of(const TopicPartition& name, const Place& one, const Place& other) {
                         log_directory_name(name), one.directory->path(), other.directory->path())};
 }
 
-}  // namespace
-
-std::string moved_text(const Uuid& reign, uint64_t moves) {
-    std::string text = fmt::format("1\nreign {}\nmoves {}\n", to_string(reign), moves);
-    text += fmt::format("crc {:08x}\n", crc32c(0, as_bytes(text)));
-    return text + text;
-}
-
-namespace {
-
 Result<MovedMark> parse_once(std::string_view text) {
     const std::string_view whole = text;
     const auto version = take_line(text, "");
@@ -69,16 +50,22 @@ Result<MovedMark> parse_once(std::string_view text) {
     const std::string_view covered = whole.substr(0, whole.size() - text.size());
     const auto crc = take_line(text, "crc ");
     if (!reign || !moves || !crc) return fail(ErrorCode::malformed, "a line is missing");
-    const auto sum = number<uint32_t>(*crc, 16);
+    const auto sum = whole_number<uint32_t>(*crc, 16);
     if (sum != crc32c(0, as_bytes(covered)))
         return fail(ErrorCode::malformed, "the checksum is wrong");
     const auto id = parse_uuid(*reign);
-    const auto count = number<uint64_t>(*moves, 10);
+    const auto count = whole_number<uint64_t>(*moves);
     if (!id || !count) return fail(ErrorCode::malformed, "a value that cannot be read");
     return MovedMark{*id, *count};
 }
 
 }  // namespace
+
+std::string moved_text(const Uuid& reign, uint64_t moves) {
+    std::string text = fmt::format("1\nreign {}\nmoves {}\n", to_string(reign), moves);
+    text += fmt::format("crc {:08x}\n", crc32c(0, as_bytes(text)));
+    return text + text;
+}
 
 Result<MovedMark> parse_moved(std::string_view text) {
     const auto first = parse_once(text);
